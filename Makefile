@@ -1,0 +1,47 @@
+# minigrad's commands. On a machine with Python 3.11 or newer and make, each sets up what it needs in .venv.
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint parity parity-fake-cuda speed clean
+
+## demo: train a small model, compare and draw it
+demo: $(VENV)/demo.stamp
+	$(BIN)/python -m minigrad demo
+
+## test: everything that must hold: style, types, and parity with PyTorch on both devices
+test: lint parity parity-fake-cuda
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+parity: $(VENV)/test.stamp
+	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device cpu
+
+# The stand-in for CuPy: the same tests on a machine without a GPU. The chapter and the speed tests
+# are about the whole program, not about the device.
+parity-fake-cuda: $(VENV)/test.stamp
+	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device fake-cuda -k "not chapter and not speed"
+
+## speed: how long training steps take beside PyTorch
+speed: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks
+
+## clean: remove what these commands made
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: .venv is set up again when pyproject.toml changes.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[demo,viz]"
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[parity,lint]"
+	touch $@ $(VENV)/demo.stamp

@@ -1,0 +1,224 @@
+"""In-place ops: `mul_ = inplace(mul)`, writes through views, and what they do to the graph.
+
+Note [In-place ops and the graph]
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+`x.mul_(y)` computes x * y, writes it over x, and lets x *become* the product: x takes over the
+product's node, and its version goes up, so that whoever saved the old x will notice.
+
+If x is a view, its base has changed too, and with it every other view of that base. The base's new
+history is a `CopySlices` node: "the old base, with this slice replaced by fn(slice)". Its backward
+cuts the slice out of the incoming gradient, sends that through fn, and sends the rest on. Views need
+no list of their siblings: each compares versions when its `grad_fn` is asked for, and a stale one
+looks at the base again (core.refresh), as an AsStridedBackward0 of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .core import Node, TensorBase, edge_of, mode, new_node, next_number, version_of, wrap
+from .ops.strided import Geometry, copy, geometry, strided_view
+
+
+def inplace(function: Callable, name: str | None = None) -> Callable:
+    """The in-place form of an op: compute, write over the first argument, return it."""
+    op = getattr(function, "op", None)
+    direct = op is not None and op.takes_out
+
+    def call(self, *args, **kwargs):
+        recording = mode.grad and needs_gradient(self, args, kwargs)
+        if recording:
+            check_may_record(self)
+        elif direct and not kwargs and _write_directly(op, self, args):
+            return self
+        start = -next_number()
+        write(self, function(self, *args, **kwargs), start)
+        return self
+
+    functools.update_wrapper(call, function)
+    call.__name__ = call.__qualname__ = name or function.__name__ + "_"
+    call.__doc__ = f"In-place version of `{function.__name__}`."
+    call.__dict__.pop("op", None)
+    return call
+
+
+def needs_gradient(self: TensorBase, args: tuple, kwargs: dict) -> bool:
+    """Whether the op will be recorded: anything that goes in requires a gradient."""
+    if self.requires_grad:
+        return True
+    for argument in (*args, *kwargs.values()):
+        if isinstance(argument, TensorBase) and argument.requires_grad:
+            return True
+    return False
+
+
+def check_may_record(self: TensorBase) -> None:
+    """Raise torch's error where a recorded write would lose or falsify a history."""
+    view = self._view
+    if view is not None:
+        if view.origin != "view":
+            raise RuntimeError(_forbidden_write(self, view.origin))
+        if view.base._node is None and view.base._tracked and view.base.requires_grad:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an "
+                               "in-place operation.")
+    if self.requires_grad and self.grad_fn is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place "
+                           "operation.")
+
+
+def _forbidden_write(self: TensorBase, origin: str) -> str:
+    what = "a view"
+    if self._node is not None:
+        what = f"Output {self._output} of {self._node.name()} is a view"
+    if origin == "no_grad":
+        return ("A view was created in no_grad mode and is being modified inplace with grad mode "
+                "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. "
+                "You can clarify your code by moving both the view and the inplace either both "
+                "inside the no_grad block (if you don't want the inplace to be tracked) or both "
+                "outside (if you want the inplace to be tracked).")
+    if origin == "multiple":
+        return (f"{what} and is being modified inplace. This view is the output of a function that "
+                "returns multiple views. Such functions do not allow the output views to be "
+                "modified inplace. You should replace the inplace operation by an out-of-place "
+                "one.")
+    return (f"{what} and is being modified inplace. This view was created inside a custom Function "
+            "(or because an input was returned as-is) and the autograd logic to handle "
+            "view+inplace would override the custom backward associated with the custom Function, "
+            "leading to incorrect gradients. This behavior is forbidden. You can fix this by "
+            "cloning the output of the custom Function.")
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+def _write_directly(op: Any, self: TensorBase, args: tuple) -> bool:
+    """Let the kernel write into self's memory, where nothing has to be converted or remembered."""
+    data = self._data
+    if type(data) is not np.ndarray or data.dtype not in op.ready or len(op.inputs) != len(args) + 1:
+        return False
+    operands = []
+    for argument in args:
+        if type(argument) is float and data.dtype.kind == "f":
+            operands.append(data.dtype.type(argument))
+        elif (isinstance(argument, TensorBase) and argument._data.dtype is data.dtype
+                and _broadcasts_to(argument._data.shape, data.shape)):
+            operands.append(argument._data)
+        else:
+            return False
+    check_no_overlap(data)
+    op.kernel(np, data, *operands, out=data)
+    if self._counter is not None:
+        self._counter.count += 1
+    else:
+        version_of(self).count = 1
+    return True
+
+
+def _broadcasts_to(shape: tuple, target: tuple) -> bool:
+    return shape == target or len(shape) <= len(target) and all(
+        a in (1, b) for a, b in zip(reversed(shape), reversed(target), strict=False))
+
+
+def check_no_overlap(data: Any) -> None:
+    """Refuse to write where several elements are one place in memory (an expanded tensor)."""
+    if 0 in data.strides and any(stride == 0 and size > 1 for stride, size
+                                 in zip(data.strides, data.shape, strict=True)):
+        raise RuntimeError("unsupported operation: more than one element of the written-to tensor "
+                           "refers to a single memory location. Please clone() the tensor before "
+                           "performing the operation.")
+
+
+def write(self: Any, result: Any, start: int) -> None:
+    """Write `result` over `self`, which takes over its history.
+
+    `start` is the rank below which nodes belong to this op.
+    """
+    data, new = self._data, result._data
+    if new.shape != data.shape:
+        raise RuntimeError(f"output with shape {list(data.shape)} doesn't match the broadcast "
+                           f"shape {list(new.shape)}")
+    if new.dtype is not data.dtype:
+        check_castable(new.dtype, data.dtype)
+    check_no_overlap(data)
+    if result._node is not None and self._view is not None and not _is_one_node(result, start):
+        result = copy(self, result)  # what the base will remember has to be a single node
+    node = result._node
+    if node is not None:
+        _keep_old_value(node, self)
+    data[...] = new
+    version_of(self).count += 1
+    if node is None:
+        return
+    node.results = tuple([(data, self._counter, self._counter.count, output)
+                          for _, _, _, output in node.results])
+    if self._view is None:
+        self._node, self._output, self._tracked = node, result._output, True
+    else:
+        _rebase(self, node)
+
+
+def check_castable(found: np.dtype, wanted: np.dtype) -> None:
+    """A result may lose width but not category: a float does not fit into an integer tensor."""
+    found_type, wanted_type = dtypes.of(found), dtypes.of(wanted)
+    if found_type.category > wanted_type.category:
+        raise RuntimeError(f"result type {found_type.scalar_name} can't be cast to the desired "
+                           f"output type {wanted_type.scalar_name}")
+
+
+def _is_one_node(result: Any, start: int) -> bool:
+    """Whether everything that happened since `start` is one node."""
+    return all(edge is None or edge[0].rank > start for edge in result._node.edges)
+
+
+def _keep_old_value(node: Node, self: Any) -> None:
+    """If the node saved self as its first input, let it keep a copy: the value is overwritten."""
+    if node.saved and node.plan.inputs[0] == 0 and node.saved[0][0] is self:
+        old = wrap(self._data.copy())
+        old._node, old._output, old._tracked = self.grad_fn, self._output, self.requires_grad
+        node.saved[0] = (old, 0)
+
+
+# --- writing through a view ----------------------------------------------------------------------
+
+class CopySlices(Node):
+    """base' = base with one slice replaced by fn(slice, ...).
+
+    With G the gradient of base': the base gets G with its slice replaced by fn's gradient for its
+    first input; fn's other inputs get their gradients from fn.
+    """
+
+    __slots__ = ("fn", "base", "slice")
+    fn: Node
+    base: Geometry
+    slice: Geometry
+
+    def __call__(self, *gradients: Any) -> list:
+        whole = self.base.laid_out(gradients[0])
+        part = strided_view(whole, self.slice)
+        derived = self.fn(part.clone())
+        if self.edges[0] is not None:
+            if derived[0] is None:
+                part.zero_()
+            else:
+                part.copy_(derived[0])
+        return [whole, *derived[1:]]
+
+    def release(self) -> None:
+        self.fn.release()
+
+    def __getattr__(self, attribute: str) -> Any:
+        raise AttributeError(f"'CopySlices' object has no attribute '{attribute}'")
+
+
+def _rebase(view_tensor: Any, fn: Node) -> None:
+    """Give the view's base the history "the old base with this slice replaced by fn(slice)"."""
+    base = view_tensor._view.base
+    old_edge = edge_of(base) if base.requires_grad else None
+    node = new_node(CopySlices, [old_edge, *fn.edges[1:]])
+    node.fn = fn
+    node.base, node.slice = geometry(base, base), geometry(view_tensor, base)
+    base._node, base._output, base._tracked = node, 0, True

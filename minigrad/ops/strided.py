@@ -1,0 +1,126 @@
+"""Memory seen through other strides: what a view is, whichever op made it.
+
+Any view of a dense base is fully described by where it starts, its sizes and its strides. So one op,
+`as_strided`, can rebuild every view of a base on another array of the same layout: that is how
+in-place writes (inplace.py) find "the same slice" of a gradient, and how stale views catch up.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..core import TensorBase, wrap
+from ..device import array_module
+from ..primitive import derivative, primitive, view
+
+
+class Geometry(NamedTuple):
+    """Where a tensor's elements lie, counted in elements from the start of its base."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    kind: str  # NumPy's letter for the dtype: a real view of a complex base is seen by it
+
+    def laid_out(self, tensor: Any) -> Any:
+        """A copy of `tensor` (of this size) with exactly these strides."""
+        fresh = tensor.new_empty_strided(self.size, self.stride)
+        return fresh.copy_(tensor)
+
+
+def address(array: Any) -> int:
+    """Where the array's first element lies in memory."""
+    return array.ctypes.data if hasattr(array, "ctypes") else array.data.ptr
+
+
+def geometry(tensor: TensorBase, base: TensorBase) -> Geometry:
+    """How `tensor` lies within the memory of `base`."""
+    data, item = tensor._data, tensor._data.dtype.itemsize
+    return Geometry(data.shape, tuple([s // item for s in data.strides]),
+                    (address(data) - address(base._data)) // item, data.dtype.kind)
+
+
+def strided_view(base: Any, where: Geometry) -> Any:
+    """The view of `base` with this geometry, recorded as an AsStridedBackward0 of it."""
+    if where.kind == "c" and base._data.dtype.kind != "c":
+        base = base.view_as_complex()
+    elif where.kind != "c" and base._data.dtype.kind == "c":
+        base = base.view_as_real()
+    return strided_from(base, size=where.size, stride=where.stride, offset=where.offset)
+
+
+def same_view(base: Any, tensor: TensorBase) -> Any:
+    """`tensor`, a view of `base`, as seen on the base now."""
+    return strided_view(base, geometry(tensor, base))
+
+
+# --- as_strided and its transpose ----------------------------------------------------------------
+
+def flat_memory(xp: Any, array: Any, offset: int) -> Any:
+    """The memory behind `array` as a flat array that begins `offset` elements after it."""
+    root = array
+    while type(root.base) is type(array):
+        root = root.base
+    start = (address(array) - address(root)) // array.dtype.itemsize + offset
+    flat = root.reshape(-1, order="A") if root.flags.c_contiguous or root.flags.f_contiguous \
+        else root
+    if flat.dtype != array.dtype:
+        flat = flat.view(array.dtype)
+    if start < 0 or start > flat.size:
+        raise RuntimeError(f"setStorage: storage offset {start} is out of bounds for storage of "
+                           f"{flat.size} elements")
+    return flat[start:]
+
+
+@view(name="as_strided")
+def strided_from(xp, input, *, size, stride, offset):
+    """The elements at $offset + \\sum_k i_k\\,stride_k$ of the memory that `input` begins."""
+    flat = flat_memory(xp, input, offset)
+    last = sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else -1
+    if last >= flat.size:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and "
+            f"itemsize {flat.itemsize} requiring a storage size of "
+            f"{(offset + last + 1) * flat.itemsize} are out of bounds for storage of size "
+            f"{(flat.size + offset) * flat.itemsize}")
+    strides = [s * flat.itemsize for s in stride]
+    return xp.lib.stride_tricks.as_strided(flat, size, strides)
+
+
+@primitive(promote="exact", name="as_strided_scatter")
+def strided_add(xp, gradient, *, shape, own_stride, size, stride, offset):
+    """The transpose of `strided_from`: add each element back to the place it was seen at."""
+    item = gradient.dtype.itemsize
+    extent = sum((n - 1) * s for n, s in zip(shape, own_stride, strict=True)) + 1 if 0 not in shape \
+        else 0
+    memory = xp.zeros(extent, gradient.dtype)
+    if gradient.size:
+        places = xp.zeros((), dtype=xp.int64) + offset
+        for n, s in zip(size, stride, strict=True):
+            places = places[..., None] + xp.arange(n) * s
+        xp.add.at(memory, places.reshape(-1), gradient.reshape(-1))
+    return xp.lib.stride_tricks.as_strided(memory, shape, [s * item for s in own_stride])
+
+
+derivative(strided_from, input=lambda g, input_layout, size, stride, offset: strided_add(
+    g, shape=input_layout[0], own_stride=input_layout[1], size=size, stride=stride, offset=offset))
+derivative(strided_add, gradient=lambda g, shape, own_stride, size, stride, offset: strided_from(
+    Geometry(shape, own_stride, 0, g._data.dtype.kind).laid_out(g),
+    size=size, stride=stride, offset=offset))
+
+
+def as_strided(input, size, stride, storage_offset=None):
+    """A view of input's storage with the given sizes, strides and storage offset (in elements)."""
+    offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
+    return strided_from(input, size=tuple(size), stride=tuple(stride), offset=offset)
+
+
+# --- writing a whole tensor ----------------------------------------------------------------------
+
+@primitive(promote="exact", node_name="CopyBackwards")
+def copy(xp, input, src):
+    """`src` in the shape and dtype of `input`, whose own values do not matter."""
+    return xp.broadcast_to(src, input.shape).astype(input.dtype)
+
+
+derivative(copy, input=lambda g: None, src=lambda g: g)

@@ -1,0 +1,394 @@
+"""How an op is declared: `@primitive` for the kernel, `derivative` for its rules.
+
+    @primitive(promote="default")
+    def mul(xp, input, other):
+        return xp.multiply(input, other)
+
+    derivative(mul,
+        input=lambda g, other: g * other.conj(),
+        other=lambda g, input: g * input.conj())
+
+Note [Kernels and rules]
+~~~~~~~~~~~~~~~~~~~~~~~~
+A *kernel* sees arrays: the array library `xp` first, then the arrays by position, everything else by
+keyword. A *rule* sees Tensors and is written in minigrad's own ops, so it can be differentiated in
+turn: that is all there is to higher orders. The engine sums a rule's result to the input's shape
+and casts it to the input's dtype, so no rule mentions broadcasting or promotion.
+
+Note [What a rule's parameters mean]
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+The first parameter is the incoming gradient: `g` for the first output, or `grads` for the list of
+all outputs' gradients (None where nothing arrived). Each further name is a value from forward, and
+is saved because it is named, and only then:
+
+    input, other, ...      an input of that name (as a Tensor, with its history)
+    result                 the output (or an output's own name, if `outputs=` gave names)
+    dim, keepdim, ...      a keyword argument of the kernel
+    input_shape            the shape of an input (also input_dtype); saves no array
+    needs                  which of the inputs of a joint rule want a gradient, as bools
+
+A name that is none of these is an error at import. Which rules run depends on which inputs need
+gradients, so each such set gets a `Plan`, made at its first use: what to save, which rules to run,
+and where each of them finds what it reads.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import promotion
+from .core import Node, TensorBase, View, edge_of, mode, new_node, version_of, wrap
+from .device import ARRAY_MODULES
+from .dtypes import DIFFERENTIABLE
+
+_ndarray = np.ndarray
+
+
+class Plan:
+    """For one set of inputs that need gradients: what to save, and the rules to run."""
+
+    __slots__ = ("inputs", "results", "values", "steps", "saved_names")
+
+    def __init__(self, op: Op, wanted: tuple[bool, ...]) -> None:
+        active = [(names, at, rule) for names, at, rule in op.steps(wanted)
+                  if any(wanted[at] if isinstance(at, slice) else (wanted[at],))]
+        reads = {name for _, _, rule in active for name in _reads(rule)} - {"needs"}
+        self.inputs = tuple(i for i, name in enumerate(op.inputs) if name in reads)
+        self.results = tuple(i for i, name in enumerate(op.outputs) if name in reads)
+        inputs = [op.inputs[i] for i in self.inputs]
+        results = [op.outputs[i] for i in self.results]
+        self.values = tuple(sorted(reads.difference(inputs, results)))
+        self.saved_names = (*inputs, *results, *self.values)
+        self.steps = tuple(
+            (at, _bind(rule, self.saved_names, wanted[at] if isinstance(at, slice) else ()))
+            for _, at, rule in active)
+
+
+def _reads(rule: Callable) -> list[str]:
+    return list(inspect.signature(rule).parameters)[1:]
+
+
+def _bind(rule: Callable, saved_names: tuple[str, ...], needs: tuple[bool, ...]) -> Callable:
+    """`rule` as a function of (gradients, known values), with its reads looked up once."""
+    gradient = next(iter(inspect.signature(rule).parameters))
+    names = _reads(rule)
+    if "needs" in names:
+        rule = functools.partial(rule, needs=needs)
+        names.remove("needs")
+    slots = [saved_names.index(name) for name in names]
+    if gradient == "grads":
+        return lambda gradients, known: rule(gradients, *[known[i] for i in slots])
+    if not slots:
+        return lambda gradients, known: rule(gradients[0])
+    if len(slots) == 1:
+        (first,) = slots
+        return lambda gradients, known: rule(gradients[0], known[first])
+    if len(slots) == 2:
+        first, second = slots
+        return lambda gradients, known: rule(gradients[0], known[first], known[second])
+    return lambda gradients, known: rule(gradients[0], *[known[i] for i in slots])
+
+
+class Op:
+    """A primitive's description: its kernel, the names of its values, its rules, its plans."""
+
+    def __init__(self, kernel: Callable, name: str, overload: int, promote: str,
+                 outputs: tuple[str, ...], node_name: str | None) -> None:
+        self.kernel = kernel
+        self.name = name
+        self.convert = promotion.CONVERTERS[promote]
+        self.ready = promotion.READY[promote]
+        self.outputs = outputs
+        parameters = list(inspect.signature(kernel).parameters.values())[1:]
+        self.inputs = tuple(p.name for p in parameters if p.kind in (
+            p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL))
+        self.keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.defaults = {p.name: p.default for p in parameters
+                         if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.takes_out = "out" in self.keywords
+        self.rules: dict[tuple[str, ...], Callable] = {}
+        self.differentiable: tuple[int, ...] = ()  # positions of the inputs that have a rule
+        self.plans: dict[Any, Plan] = {}
+        camel = "".join(word.capitalize() if word.islower() else word
+                        for word in name.strip("_").split("_"))
+        self.node: Any = type(node_name or f"{camel}Backward{overload}", (Node,),
+                              {"__slots__": (), "op": self})
+
+    def add_rule(self, names: tuple[str, ...], rule: Callable) -> None:
+        known = {*self.inputs, *self.outputs, *self.keywords, "needs"}
+        known |= {f"{name}_{what}" for name in self.inputs for what in ("shape", "dtype")}
+        unknown = set(_reads(rule)).difference(known).union(set(names).difference(self.inputs))
+        if unknown:
+            raise NameError(f"the rule of {self.name} for {', '.join(names)} names {unknown}, "
+                            f"but {self.name} has only {sorted(known)}")
+        self.rules[names] = rule
+        covered = {name for group in self.rules for name in group}
+        self.differentiable = tuple(i for i, n in enumerate(self.inputs) if n in covered)
+
+    def steps(self, wanted: tuple[bool, ...]) -> list[tuple]:
+        """(input names, their place among the edges, rule); a joint rule fills a slice."""
+        names = [self.inputs[i] for i in self.differentiable]
+        steps: list[tuple] = []
+        for group, rule in self.rules.items():
+            first = names.index(group[0])
+            if self.variadic and group[0] == self.inputs[-1]:
+                steps.append((group, slice(first, len(wanted)), rule))
+            elif len(group) > 1:
+                steps.append((group, slice(first, first + len(group)), rule))
+            else:
+                steps.append((group, first, rule))
+        return steps
+
+
+def derivative(function: Callable, **rules: Callable) -> None:
+    """Declare the rules of a primitive, one keyword per input (see Note [Kernels and rules])."""
+    for name, rule in rules.items():
+        function.op.add_rule((name,), rule)  # type: ignore[attr-defined]
+
+
+def joint_derivative(function: Callable, inputs: tuple[str, ...], rule: Callable) -> None:
+    """Declare one rule that gives the gradients of several neighbouring inputs together."""
+    function.op.add_rule(inputs, rule)  # type: ignore[attr-defined]
+
+
+# --- calling -------------------------------------------------------------------------------------
+
+def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: str | None = None,
+              overload: int = 0, outputs: tuple[str, ...] = ("result",),
+              node_name: str | None = None) -> Any:
+    """Make a function of Tensors from a kernel on arrays.
+
+    `promote` says which dtype the kernel computes in: "default" (the operands' common type),
+    "int_to_float" (and integers become the default float), "keep" (as given; 16-bit floats compute
+    in float32), "exact" (as given, also 16-bit floats: for kernels that only move data).
+    `name` and `overload` make the node's name, MulBackward0; `node_name` gives it outright.
+    `outputs` names several results; the function then returns a tuple.
+    """
+    if kernel is None:
+        return functools.partial(primitive, promote=promote, name=name, overload=overload,
+                                 outputs=outputs, node_name=node_name)
+    op = Op(kernel, name or kernel.__name__, overload, promote, outputs, node_name)
+    plain = not op.variadic and set(op.keywords) <= {"out"} and len(outputs) == 1
+    call: Any
+    if plain and len(op.inputs) == 2:
+        call = _binary(op)
+    elif plain and len(op.inputs) == 1:
+        call = _unary(op)
+    else:
+        call = _general(op)
+    return _dress(call, op)
+
+
+def _dress(call: Any, op: Op) -> Any:
+    """Name, docstring and signature of the kernel without its `xp`."""
+    functools.update_wrapper(call, op.kernel)
+    signature = inspect.signature(op.kernel)
+    call.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+    call.op = op
+    return call
+
+
+def _binary(op: Op) -> Callable:
+    """The call of a two-tensor op: the road most ops take, so it is short (a µs counts here)."""
+    kernel, ready = op.kernel, op.ready
+
+    def call(input, other):
+        try:
+            x, y = input._data, other._data
+        except AttributeError:  # a Python number
+            return run(op, (input, other), {})
+        if type(x) is type(y) is _ndarray and x.dtype is y.dtype and x.dtype in ready:
+            try:
+                data = kernel(np, x, y)
+            except ValueError as error:
+                raise explain(op, (x, y), error) from None
+            if type(data) is not _ndarray:
+                data = np.asarray(data)
+            if (input._tracked or other._tracked) and mode.grad:
+                return record(op, data, (input, other), {})
+            return wrap(data)
+        return run(op, (input, other), {})
+
+    return call
+
+
+def _unary(op: Op) -> Callable:
+    """The call of a one-tensor op without further arguments."""
+    kernel, ready = op.kernel, op.ready
+
+    def call(input):
+        try:
+            x = input._data
+        except AttributeError:
+            return run(op, (input,), {})
+        if type(x) is _ndarray and x.dtype in ready:
+            data = kernel(np, x)
+            if type(data) is not _ndarray:
+                data = np.asarray(data)
+            if input._tracked and mode.grad:
+                return record(op, data, (input,), {})
+            return wrap(data)
+        return run(op, (input,), {})
+
+    return call
+
+
+def _general(op: Op) -> Callable:
+    """The call of an op with optional inputs, keywords, a variable number of inputs or outputs."""
+    count = len(op.inputs)
+    if op.variadic:
+        return lambda *inputs, **values: run(op, inputs, values)
+
+    def call(*args, **values):
+        if len(args) < count:
+            args += tuple(values.pop(name, None) for name in op.inputs[len(args):])
+        elif len(args) > count:
+            values.update(zip(op.keywords, args[count:], strict=False))
+            args = args[:count]
+        return run(op, args, values)
+
+    return call
+
+
+def run(op: Op, inputs: tuple, values: dict) -> Any:
+    """Call the kernel on converted arrays, then wrap or record what it returns."""
+    inputs, arrays, xp, result_dtype = op.convert(op, inputs)
+    try:
+        data = op.kernel(xp, *arrays, **values)
+    except ValueError as error:
+        raise explain(op, arrays, error) from None
+    if result_dtype is not None:
+        data = promotion.round_to(result_dtype, data)
+    if mode.grad:
+        for tensor in inputs:
+            if tensor is not None and tensor._tracked:
+                return record(op, data, inputs, values)
+    if type(data) is tuple:
+        return tuple([wrap(promotion.as_array(xp, each)) for each in data])
+    return wrap(promotion.as_array(xp, data))
+
+
+def explain(op: Op, arrays: tuple, error: ValueError) -> Exception:
+    """torch's words for shapes that do not broadcast; other errors pass as they are."""
+    shapes = [array.shape for array in arrays if array is not None]
+    for a in shapes:
+        for b in shapes:
+            for back in range(1, min(len(a), len(b)) + 1):
+                if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
+                    dim = max(len(a), len(b)) - back
+                    return RuntimeError(
+                        f"The size of tensor a ({a[-back]}) must match the size of tensor b "
+                        f"({b[-back]}) at non-singleton dimension {dim}")
+    return error
+
+
+# --- recording -----------------------------------------------------------------------------------
+
+def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
+    """Wrap the kernel's result and leave a node behind, if any input needs a gradient."""
+    edges: list = []
+    wanted = 0
+    positions = range(len(inputs)) if op.variadic else op.differentiable
+    for position in positions:
+        tensor = inputs[position]
+        if tensor is not None and tensor._tracked and (
+                tensor._view is None or tensor.requires_grad):
+            wanted |= 1 << len(edges)
+            node = tensor._node
+            if node is None or tensor._view is not None:
+                edges.append(edge_of(tensor))
+            else:
+                array = tensor._data
+                edges.append((node, tensor._output, array.shape, array.dtype))
+        else:
+            edges.append(None)
+    if not wanted:
+        if type(data) is tuple:
+            return tuple([wrap(promotion.as_array(np, each)) for each in data])
+        return wrap(promotion.as_array(np, data))
+    key = (wanted, len(edges)) if op.variadic else wanted
+    plan = op.plans.get(key)
+    if plan is None:
+        plan = op.plans[key] = Plan(op, tuple(edge is not None for edge in edges))
+    node = new_node(op.node, edges, plan)
+    if plan.inputs:
+        node.saved = [(tensor, 0 if tensor is None or tensor._counter is None
+                       else tensor._counter.count)
+                      for tensor in [inputs[i] for i in plan.inputs]]
+    if plan.values:
+        node.values = tuple([_value(op, name, inputs, values) for name in plan.values])
+    if type(data) is tuple:
+        node.outputs = len(data)
+        outputs = tuple([wrap(promotion.as_array(np, each)) for each in data])
+        for number, tensor in enumerate(outputs):
+            if tensor._data.dtype in DIFFERENTIABLE:
+                tensor._node, tensor._output, tensor._tracked = node, number, True
+    else:
+        tensor = outputs = wrap(promotion.as_array(np, data))
+        tensor._node, tensor._tracked = node, True
+    if plan.results:
+        of = outputs if type(outputs) is tuple else (outputs,)
+        node.results = tuple([(of[i]._data, version_of(of[i]), 0, i) for i in plan.results])
+    return outputs
+
+
+def _value(op: Op, name: str, inputs: tuple, values: dict) -> Any:
+    """A keyword's value, or the shape or dtype of an input."""
+    if name in op.keywords:
+        return values[name] if name in values else op.defaults[name]
+    name, _, what = name.rpartition("_")
+    position = op.inputs.index(name)
+    if op.variadic and position == len(op.inputs) - 1:
+        return [getattr(tensor._data, what) for tensor in inputs[position:]]
+    tensor = inputs[position]
+    return None if tensor is None else getattr(tensor._data, what)
+
+
+# --- views ---------------------------------------------------------------------------------------
+
+def view(kernel: Callable | None = None, *, name: str | None = None, overload: int = 0,
+         node_name: str | None = None, outputs: str = "view") -> Any:
+    """A primitive whose result shares its input's memory.
+
+    The result shares the input's version counter and remembers the tensor whose memory it is (its
+    base), so that a write through either is seen by both (inplace.py). `outputs="multiple"` is for
+    kernels that return a tuple of views.
+    """
+    if kernel is None:
+        return functools.partial(view, name=name, overload=overload, node_name=node_name,
+                                 outputs=outputs)
+    op = Op(kernel, name or kernel.__name__, overload, "exact", ("result",), node_name)
+
+    def call(input, *args, **values):
+        if args:
+            values.update(zip(op.keywords, args, strict=False))
+        if not isinstance(input, TensorBase):
+            op.convert(op, (input,))  # raises
+        xp = ARRAY_MODULES[type(input._data)]
+        data = kernel(xp, input._data, **values)
+        if input._tracked and mode.grad:
+            result = record(op, data, (input,), values)
+        elif type(data) is tuple:
+            result = tuple([wrap(each) for each in data])
+        else:
+            result = wrap(data)
+        origin = outputs if mode.grad else "no_grad"
+        for each in result if type(result) is tuple else (result,):
+            link(each, input, origin)
+        return result
+
+    return _dress(call, op)
+
+
+def link(result: TensorBase, input: TensorBase, origin: str) -> None:
+    """Make `result` a view of the memory of `input`."""
+    counter = result._counter = version_of(input)
+    base = input if input._view is None else input._view.base
+    result._view = View(base, counter.count, origin)
+    result._tracked = True
