@@ -196,13 +196,17 @@ class Node:
     outputs: int
     extras: Extras | None
 
-    def __call__(self, *gradients: Any) -> list:
+    def apply(self, gradients: Any) -> list:
         """The gradients of the inputs, one per edge, from those of the outputs (None: zero)."""
         known = self.unpack()
         derived = [None] * len(self.edges)
         for position, bound_rule in self.plan.steps:
             derived[position] = bound_rule(gradients, known)
         return derived
+
+    def __call__(self, *gradients: Any) -> Any:
+        derived = tuple(self.apply(gradients))
+        return derived[0] if len(derived) == 1 else derived
 
     def unpack(self) -> list:
         """The values that the rules read, each checked to be what forward saw."""

@@ -80,13 +80,13 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
             continue
         if node.extras is not None:
             arrived = _prehooks(node.extras, arrived)
-        derived = node(*arrived)
+        derived = node.apply(arrived)
         if node.extras is not None:
             derived = _posthooks(node.extras, derived, arrived)
         arrived = None
         if not keep_graph:
             node.release()
-        for edge, gradient in zip(node.edges, derived, strict=True):
+        for edge, gradient in zip(node.edges, derived, strict=False):
             if gradient is None or edge is None:
                 continue
             target, output, shape, dtype = edge

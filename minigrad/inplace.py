@@ -196,10 +196,10 @@ class CopySlices(Node):
     base: Geometry
     slice: Geometry
 
-    def __call__(self, *gradients: Any) -> list:
+    def apply(self, gradients: Any) -> list:
         whole = self.base.laid_out(gradients[0])
         part = strided_view(whole, self.slice)
-        derived = self.fn(part.clone())
+        derived = self.fn.apply([part.clone()])
         if self.edges[0] is not None:
             if derived[0] is None:
                 part.zero_()

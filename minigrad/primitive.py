@@ -24,7 +24,7 @@ is saved because it is named, and only then:
     input, other, ...      an input of that name (as a Tensor, with its history)
     result                 the output (or an output's own name, if `outputs=` gave names)
     dim, keepdim, ...      a keyword argument of the kernel
-    input_shape            the shape of an input (also input_dtype); saves no array
+    input_shape            the shape of an input (also input_dtype, input_layout); saves no array
     needs                  which of the inputs of a joint rule want a gradient, as bools
 
 A name that is none of these is an error at import. Which rules run depends on which inputs need
@@ -42,8 +42,18 @@ from typing import Any
 import numpy as np
 
 from . import promotion
-from .core import Node, TensorBase, View, edge_of, mode, new_node, version_of, wrap
-from .device import ARRAY_MODULES
+from .core import (
+    Node,
+    TensorBase,
+    View,
+    accumulator,
+    edge_of,
+    mode,
+    new_node,
+    version_of,
+    wrap,
+)
+from .device import ARRAY_MODULES, device_of
 from .dtypes import DIFFERENTIABLE
 
 _ndarray = np.ndarray
@@ -114,6 +124,7 @@ class Op:
         self.takes_out = "out" in self.keywords
         self.rules: dict[tuple[str, ...], Callable] = {}
         self.differentiable: tuple[int, ...] = ()  # positions of the inputs that have a rule
+        self.every_input = False
         self.plans: dict[Any, Plan] = {}
         camel = "".join(word.capitalize() if word.islower() else word
                         for word in name.strip("_").split("_"))
@@ -122,7 +133,7 @@ class Op:
 
     def add_rule(self, names: tuple[str, ...], rule: Callable) -> None:
         known = {*self.inputs, *self.outputs, *self.keywords, "needs"}
-        known |= {f"{name}_{what}" for name in self.inputs for what in ("shape", "dtype")}
+        known |= {f"{name}_{what}" for name in self.inputs for what in _FACTS}
         unknown = set(_reads(rule)).difference(known).union(set(names).difference(self.inputs))
         if unknown:
             raise NameError(f"the rule of {self.name} for {', '.join(names)} names {unknown}, "
@@ -130,6 +141,7 @@ class Op:
         self.rules[names] = rule
         covered = {name for group in self.rules for name in group}
         self.differentiable = tuple(i for i, n in enumerate(self.inputs) if n in covered)
+        self.every_input = self.variadic or len(self.differentiable) == len(self.inputs)
 
     def steps(self, wanted: tuple[bool, ...]) -> list[tuple]:
         """(input names, their place among the edges, rule); a joint rule fills a slice."""
@@ -174,7 +186,7 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
         return functools.partial(primitive, promote=promote, name=name, overload=overload,
                                  outputs=outputs, node_name=node_name)
     op = Op(kernel, name or kernel.__name__, overload, promote, outputs, node_name)
-    plain = not op.variadic and set(op.keywords) <= {"out"} and len(outputs) == 1
+    plain = not op.variadic and set(op.defaults) == set(op.keywords) and len(outputs) == 1
     call: Any
     if plain and len(op.inputs) == 2:
         call = _binary(op)
@@ -198,7 +210,9 @@ def _binary(op: Op) -> Callable:
     """The call of a two-tensor op: the road most ops take, so it is short (a µs counts here)."""
     kernel, ready = op.kernel, op.ready
 
-    def call(input, other):
+    def call(input, other, **values):
+        if values:
+            return run(op, (input, other), values)
         try:
             x, y = input._data, other._data
         except AttributeError:  # a Python number
@@ -222,7 +236,9 @@ def _unary(op: Op) -> Callable:
     """The call of a one-tensor op without further arguments."""
     kernel, ready = op.kernel, op.ready
 
-    def call(input):
+    def call(input, **values):
+        if values:
+            return run(op, (input,), values)
         try:
             x = input._data
         except AttributeError:
@@ -293,21 +309,21 @@ def explain(op: Op, arrays: tuple, error: ValueError) -> Exception:
 def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     """Wrap the kernel's result and leave a node behind, if any input needs a gradient."""
     edges: list = []
-    wanted = 0
-    positions = range(len(inputs)) if op.variadic else op.differentiable
-    for position in positions:
-        tensor = inputs[position]
-        if tensor is not None and tensor._tracked and (
-                tensor._view is None or tensor.requires_grad):
-            wanted |= 1 << len(edges)
-            node = tensor._node
-            if node is None or tensor._view is not None:
-                edges.append(edge_of(tensor))
-            else:
-                array = tensor._data
-                edges.append((node, tensor._output, array.shape, array.dtype))
+    wanted, bit = 0, 1
+    for tensor in inputs if op.every_input else [inputs[i] for i in op.differentiable]:
+        if tensor is None or not tensor._tracked:
+            edges.append(None)
+        elif tensor._view is None:
+            array = tensor._data
+            edges.append((tensor._node or accumulator(tensor), tensor._output, array.shape,
+                          array.dtype))
+            wanted += bit
+        elif tensor.requires_grad:
+            edges.append(edge_of(tensor))
+            wanted += bit
         else:
             edges.append(None)
+        bit += bit
     if not wanted:
         if type(data) is tuple:
             return tuple([wrap(promotion.as_array(np, each)) for each in data])
@@ -318,9 +334,11 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
         plan = op.plans[key] = Plan(op, tuple(edge is not None for edge in edges))
     node = new_node(op.node, edges, plan)
     if plan.inputs:
-        node.saved = [(tensor, 0 if tensor is None or tensor._counter is None
-                       else tensor._counter.count)
-                      for tensor in [inputs[i] for i in plan.inputs]]
+        saved = node.saved = []
+        for i in plan.inputs:
+            tensor = inputs[i]
+            counter = None if tensor is None else tensor._counter
+            saved.append((tensor, 0 if counter is None else counter.count))
     if plan.values:
         node.values = tuple([_value(op, name, inputs, values) for name in plan.values])
     if type(data) is tuple:
@@ -345,9 +363,19 @@ def _value(op: Op, name: str, inputs: tuple, values: dict) -> Any:
     name, _, what = name.rpartition("_")
     position = op.inputs.index(name)
     if op.variadic and position == len(op.inputs) - 1:
-        return [getattr(tensor._data, what) for tensor in inputs[position:]]
+        return [_FACTS[what](tensor._data) for tensor in inputs[position:]]
     tensor = inputs[position]
-    return None if tensor is None else getattr(tensor._data, what)
+    return None if tensor is None else _FACTS[what](tensor._data)
+
+
+# What a rule can ask about an input without keeping its array: input_shape, other_dtype, ...
+_FACTS: dict[str, Callable] = {
+    "shape": lambda array: tuple(array.shape),
+    "dtype": lambda array: array.dtype,
+    "place": device_of,
+    "layout": lambda array: (tuple(array.shape),
+                             tuple([s // array.dtype.itemsize for s in array.strides])),
+}
 
 
 # --- views ---------------------------------------------------------------------------------------

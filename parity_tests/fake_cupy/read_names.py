@@ -114,8 +114,10 @@ def read(path: str) -> dict:
 def written(names: dict) -> str:
     """JSON with one name a line, so that a new version of CuPy makes a readable diff."""
     modules = ",\n".join(
-        f"  {json.dumps(module)}: {{\n" + ",\n".join(
-            f"   {json.dumps(name)}: {json.dumps(known)}" for name, known in table.items()) + "\n  }"
+        f"  {json.dumps(module)}: {{\n"
+        + ",\n".join(f"   {json.dumps(name)}: {json.dumps(known)}"
+                     for name, known in table.items())
+        + "\n  }"
         for module, table in names["modules"].items())
     return (f'{{\n "version": {json.dumps(names["version"])},\n'
             f' "ndarray": {json.dumps(names["ndarray"])},\n "modules": {{\n{modules}\n }}\n}}\n')

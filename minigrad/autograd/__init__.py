@@ -1,0 +1,147 @@
+"""`backward` and `grad`: checks in torch's words, then the engine (../engine.py)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from .. import engine
+from ..core import TensorBase, wrap
+from ..device import array_module
+from .function import Function, FunctionCtx
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__all__ = ["Function", "FunctionCtx", "backward", "enable_grad", "grad", "inference_mode",
+           "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled"]
+
+Tensors = TensorBase | Sequence[TensorBase]
+
+
+def backward(tensors: Tensors, grad_tensors: Any = None, retain_graph: bool | None = None,
+             create_graph: bool = False, grad_variables: Any = None,
+             inputs: Tensors | None = None) -> None:
+    """Add d(sum of `tensors` · `grad_tensors`)/d(leaf) to the `.grad` of every leaf.
+
+    `grad_tensors` may be left out for scalars. With `inputs`, only their `.grad` is added to.
+    """
+    if grad_variables is not None:
+        warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning,
+                      stacklevel=2)
+        if grad_tensors is not None:
+            raise RuntimeError("`grad_tensors` and `grad_variables` (deprecated) arguments both "
+                               "passed to `backward()`. Please only use `grad_tensors`.")
+        grad_tensors = grad_variables
+    if inputs is not None:
+        inputs = _as_tuple(inputs)
+        if not inputs:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    roots = _as_tuple(tensors)
+    gradients = _initial_gradients(roots, _as_gradients(grad_tensors, len(roots)))
+    _check_roots(roots)
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True will create a reference cycle between the "
+            "parameter and its gradient which can cause a memory leak. We recommend using "
+            "autograd.grad when creating the graph to avoid this. If you have to use this "
+            "function, make sure to reset the .grad fields of your parameters to None after use "
+            "to break the cycle and avoid the leak.", UserWarning, stacklevel=2)
+    _check_inputs(inputs or ())
+    keep = create_graph if retain_graph is None else retain_graph
+    engine.run_backward(roots, gradients, keep, create_graph, inputs)
+
+
+def grad(outputs: Tensors, inputs: Tensors, grad_outputs: Any = None,
+         retain_graph: bool | None = None, create_graph: bool = False,
+         allow_unused: bool | None = None, is_grads_batched: bool = False,
+         materialize_grads: bool = False) -> tuple:
+    """The gradients of `outputs` · `grad_outputs` with respect to `inputs`, as a tuple."""
+    if is_grads_batched:
+        raise NotImplementedError("autograd.grad(is_grads_batched=True) needs vmap, which minigrad "
+                                  "does not have: call grad once per row of grad_outputs")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when "
+                         "materialize_grads=True, but got: allow_unused=False.")
+    roots, targets = _as_tuple(outputs), _as_tuple(inputs)
+    if not targets:
+        raise ValueError("grad requires non-empty inputs.")
+    gradients = _initial_gradients(roots, _as_gradients(grad_outputs, len(roots)))
+    _check_roots(roots)
+    _check_inputs(targets)
+    keep = create_graph if retain_graph is None else retain_graph
+    found = engine.run_backward(roots, gradients, keep, create_graph, targets, accumulate=False)
+    if materialize_grads:
+        return tuple(_zeros_like(target) if each is None else each
+                     for each, target in zip(found, targets, strict=True))
+    if not allow_unused and any(each is None for each in found):
+        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the "
+                           "graph. Set allow_unused=True if this is the desired behavior.")
+    return tuple(found)
+
+
+def _as_tuple(tensors: Any) -> tuple:
+    return (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
+
+
+def _as_gradients(gradients: Any, count: int) -> tuple:
+    if gradients is None:
+        return (None,) * count
+    gradients = _as_tuple(gradients)
+    if len(gradients) != count:
+        raise RuntimeError(f"got {count} tensors and {len(gradients)} gradients")
+    return gradients
+
+
+def _zeros_like(tensor: TensorBase) -> Any:
+    return wrap(array_module(tensor._data).zeros_like(tensor._data))
+
+
+def _initial_gradients(roots: tuple, gradients: tuple) -> list:
+    """The gradients to start from: ones for scalars where none is given."""
+    started: list[Any] = []
+    for position, (root, gradient) in enumerate(zip(roots, gradients, strict=True)):
+        data = root._data
+        if gradient is None:
+            if root.requires_grad:
+                if data.size != 1:
+                    raise RuntimeError("grad can be implicitly created only for scalar outputs")
+                if not root.dtype.is_floating_point:
+                    raise RuntimeError("grad can be implicitly created only for real scalar "
+                                       f"outputs but got {root.dtype}")
+            started.append(wrap(array_module(data).ones_like(data)))
+        elif isinstance(gradient, TensorBase):
+            if gradient._data.shape != data.shape:
+                raise RuntimeError(
+                    f"Mismatch in shape: grad_output[{position}] has a shape of "
+                    f"torch.Size({list(gradient._data.shape)}) and output[{position}] has a shape "
+                    f"of torch.Size({list(data.shape)}).")
+            if root.dtype.is_complex != gradient.dtype.is_complex:
+                raise RuntimeError(
+                    "For complex Tensors, both grad_output and output are required to have the "
+                    f"same dtype. Mismatch in dtype: grad_output[{position}] has a dtype of "
+                    f"{gradient.dtype} and output[{position}] has a dtype of {root.dtype}.")
+            started.append(engine.fit(gradient, data.shape, data.dtype))
+        else:
+            raise TypeError("gradients can be either Tensors or None, but got "
+                            f"{type(gradient).__name__}")
+    return started
+
+
+def _check_roots(roots: tuple) -> None:
+    for position, root in enumerate(roots):
+        if not root.requires_grad:
+            raise RuntimeError(f"element {position} of tensors does not require grad and does not "
+                               "have a grad_fn")
+
+
+def _check_inputs(inputs: Any) -> None:
+    for tensor in inputs:
+        if not tensor.requires_grad:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")

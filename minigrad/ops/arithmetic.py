@@ -1,0 +1,178 @@
+"""Arithmetic: the ops that everything else is made of, and the model for every family.
+
+One op is one paragraph: the kernel on arrays, its formula in the docstring, and below it one rule
+per input (see primitive.py). `out` is where an in-place op lets the kernel write.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core import TensorBase
+from ..dtypes import of_number, result_type
+from ..primitive import derivative, primitive
+
+
+@primitive(promote="default")
+def mul(xp, input, other, *, out=None):
+    r"""$y = a\,b$, so $\bar a = \bar y\,b^*$ and $\bar b = \bar y\,a^*$."""
+    return xp.multiply(input, other, out=out)
+
+
+derivative(mul,
+    input=lambda g, other: g * other.conj(),
+    other=lambda g, input: g * input.conj())
+
+
+@primitive(promote="default")
+def add(xp, input, other, *, alpha=1, out=None):
+    r"""$y = a + \alpha b$."""
+    return xp.add(input, other if alpha == 1 else scaled(xp, other, alpha), out=out)
+
+
+derivative(add,
+    input=lambda g: g,
+    other=lambda g, alpha: g if alpha == 1 else g * alpha)
+
+
+@primitive(promote="default")
+def sub(xp, input, other, *, alpha=1, out=None):
+    r"""$y = a - \alpha b$. Bool tensors are refused: `~` or `^` is what they have."""
+    if input.dtype.kind == "b":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. If you are "
+            "trying to invert a mask, use the `~` or `logical_not()` operator instead.")
+    return xp.subtract(input, other if alpha == 1 else scaled(xp, other, alpha), out=out)
+
+
+derivative(sub,
+    input=lambda g: g,
+    other=lambda g, alpha: -g if alpha == 1 else g * -alpha)
+
+
+def scaled(xp, array, alpha):
+    """`alpha * array` in the array's own dtype; only a float may carry a float factor."""
+    if isinstance(alpha, float) and array.dtype.kind in "biu":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating "
+                           "point number.")
+    return xp.multiply(array, array.dtype.type(alpha))
+
+
+@primitive(promote="default", overload=1)
+def rsub(xp, input, other, *, alpha=1):
+    r"""$y = b - \alpha a$, for a number $b$ on the left."""
+    return xp.subtract(other, input if alpha == 1 else scaled(xp, input, alpha))
+
+
+derivative(rsub, input=lambda g, alpha: -g if alpha == 1 else g * -alpha)
+
+
+@primitive(promote="int_to_float", name="div")
+def true_divide(xp, input, other, *, out=None):
+    r"""$y = a / b$, so $\bar a = \bar y / b^*$ and $\bar b = -\bar y\,(y / b)^*$."""
+    return xp.divide(input, other, out=out)
+
+
+derivative(true_divide,
+    input=lambda g, other: g / other.conj(),
+    other=lambda g, input, other: -g * ((input / other) / other).conj())
+
+
+@primitive(promote="default", name="div", overload=1)
+def _div_rounded(xp, input, other, *, rounding_mode):
+    """The quotient rounded down ("floor") or towards zero ("trunc"); its derivative is 0."""
+    if input.dtype.kind in "biu" and not xp.all(other):
+        raise RuntimeError("ZeroDivisionError")
+    if rounding_mode == "floor":
+        return xp.floor_divide(input, other)
+    if input.dtype.kind in "biu":
+        quotient = xp.floor_divide(input, other)
+        return quotient + ((quotient < 0) & (quotient * other != input)).astype(quotient.dtype)
+    return xp.trunc(xp.divide(input, other))
+
+
+derivative(_div_rounded, input=lambda g: g.zeros_like(), other=lambda g: g.zeros_like())
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """$a / b$; with `rounding_mode` "floor" or "trunc" rounded, and then integers stay integers."""
+    if rounding_mode is None:
+        return true_divide(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError("div expected rounding_mode to be one of None, 'trunc', or 'floor' but "
+                           f"found '{rounding_mode}'")
+    return _div_rounded(input, other, rounding_mode=rounding_mode)
+
+
+@primitive(promote="default")
+def neg(xp, input, *, out=None):
+    """$y = -a$."""
+    if input.dtype.kind == "b":
+        raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported. If you "
+                           "are trying to invert a mask, use the `~` or `logical_not()` operator "
+                           "instead.")
+    return xp.negative(input, out=out)
+
+
+derivative(neg, input=lambda g: -g)
+
+
+# --- powers: torch keeps three, by which of base and exponent is a number -------------------------
+
+@primitive(promote="default", name="pow")
+def pow_scalar(xp, input, *, exponent):
+    r"""$y = a^n$ for a number $n$, so $\bar a = \bar y\,(n\,a^{n-1})^*$, and 0 where $n = 0$."""
+    if exponent == 2:
+        return xp.multiply(input, input)
+    return xp.power(input, exponent)
+
+
+derivative(pow_scalar, input=lambda g, input, exponent: (
+    g.zeros_like() if exponent == 0 else g * (exponent * input.pow(exponent - 1)).conj()))
+
+
+@primitive(promote="default", name="pow", overload=1)
+def pow_tensor(xp, input, exponent):
+    r"""$y = a^b$, so $\bar b = \bar y\,(y \ln a)^*$, and 0 where $a = 0$ and $b \ge 0$."""
+    return xp.power(input, exponent)
+
+
+derivative(pow_tensor,
+    input=lambda g, input, exponent: g * (
+        (exponent * input.pow(exponent - 1)).masked_fill(exponent == 0, 0)).conj(),
+    exponent=lambda g, input, exponent, result: g * _times_log(result, input, exponent).conj())
+
+
+@primitive(promote="default", name="pow", overload=2)
+def _pow_of_number(xp, exponent, input):
+    r"""$y = c^b$ for a number $c$, so $\bar b = \bar y\,(y \ln c)^*$."""
+    return xp.power(input, exponent)
+
+
+derivative(_pow_of_number,
+    exponent=lambda g, input, exponent, result: g * _times_log(result, input, exponent).conj())
+
+
+def _times_log(result, base, exponent):
+    """$y \\ln a$, taken as 0 at $a = 0$, $b \\ge 0$, where $y$ does not change with $b$."""
+    flat = (base == 0) & (exponent >= 0 if not exponent.is_complex() else exponent.real >= 0)
+    return (result * base.log()).masked_fill(flat, 0)
+
+
+def pow(input: Any, exponent: Any) -> Any:
+    """$a^b$, elementwise; either may be a number."""
+    if not isinstance(exponent, TensorBase):
+        integers = isinstance(input, TensorBase) and input._data.dtype.kind in "biu"
+        if integers and isinstance(exponent, int) and exponent < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if integers and isinstance(exponent, float) or isinstance(exponent, complex):
+            input = input.to(_common_type(input, exponent))
+        return pow_scalar(input, exponent=exponent)
+    if not isinstance(input, TensorBase):
+        return _pow_of_number(exponent, input)
+    return pow_tensor(input, exponent)
+
+
+def _common_type(tensor, number):
+    """The dtype in which a tensor and a number meet."""
+    return result_type([(tensor.dtype, 2 if tensor._data.ndim else 1), (of_number(number), 0)])

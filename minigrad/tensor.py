@@ -1,0 +1,175 @@
+"""class Tensor: the flat table of methods. Each line names the op that a method is."""
+
+from __future__ import annotations
+
+import builtins
+import math
+
+from . import core, graph, printing
+from .core import TensorBase
+from .inplace import inplace
+from .ops import arithmetic, convert, strided
+
+
+class Size(tuple):
+    """The sizes of a tensor: a tuple that prints as torch.Size([2, 3])."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"torch.Size({list(self)})"
+
+    __str__ = __repr__
+
+    def numel(self):
+        return math.prod(self)
+
+    def __getitem__(self, index):
+        found = tuple.__getitem__(self, index)
+        return Size(found) if isinstance(index, slice) else found
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, other))
+
+
+class Tensor(TensorBase):
+    """A multi-dimensional array that knows how it was computed."""
+
+    # --- arithmetic
+    add, add_ = arithmetic.add, inplace(arithmetic.add)
+    sub, sub_ = arithmetic.sub, inplace(arithmetic.sub)
+    mul, mul_ = arithmetic.mul, inplace(arithmetic.mul)
+    div, div_ = arithmetic.div, inplace(arithmetic.div)
+    pow, pow_ = arithmetic.pow, inplace(arithmetic.pow)
+    neg, neg_ = arithmetic.neg, inplace(arithmetic.neg)
+    __add__ = __radd__ = arithmetic.add
+    __mul__ = __rmul__ = arithmetic.mul
+    __sub__, __rsub__ = arithmetic.sub, arithmetic.rsub
+    __neg__ = arithmetic.neg
+    __truediv__ = arithmetic.true_divide
+    __pow__ = arithmetic.pow
+    __iadd__, __isub__, __imul__ = add_, sub_, mul_
+    __itruediv__ = div_
+
+    # --- dtype, device, Python numbers, NumPy
+    to, type_as, type, cpu, cuda = (
+        convert.to, convert.type_as, convert.type_, convert.cpu, convert.cuda)
+    float, double, half, bfloat16 = (
+        convert.float_, convert.double, convert.half, convert.bfloat16)
+    int, long, short, char, byte = (
+        convert.int_, convert.long, convert.short, convert.char, convert.byte)
+    bool, cfloat, cdouble = convert.bool_, convert.cfloat, convert.cdouble
+    _cast = convert.cast
+    detach, detach_ = convert.detach, convert.detach_
+    item, tolist, numpy = convert.item, convert.tolist, convert.numpy
+    __array__, __bool__, __index__ = convert.array, convert.truth, convert.index
+
+    __float__, __int__, __complex__ = (
+        convert.to_float, convert.to_int, convert.to_complex_number)
+
+    __array_priority__ = 1000  # `array * tensor` is the tensor's business
+
+    # --- shape and memory, as facts
+    def size(self, dim=None):
+        return self.shape if dim is None else self.shape[wrap_dim(dim, self._data.ndim)]
+
+    @property
+    def shape(self):
+        return Size(self._data.shape)
+
+    @property
+    def ndim(self):
+        return self._data.ndim
+
+    def dim(self):
+        return self._data.ndim
+
+    def numel(self):
+        return self._data.size
+
+    nelement = numel
+
+    def stride(self, dim=None):
+        item = self._data.dtype.itemsize
+        strides = tuple([s // item for s in self._data.strides])
+        return strides if dim is None else strides[wrap_dim(dim, len(strides))]
+
+    def storage_offset(self):
+        data = root = self._data
+        while builtins.type(root.base) is builtins.type(data):
+            root = root.base
+        return (strided.address(data) - strided.address(root)) // data.dtype.itemsize
+
+    def data_ptr(self):
+        return strided.address(self._data)
+
+    def is_contiguous(self, memory_format=None):
+        return builtins.bool(self._data.flags.c_contiguous)
+
+    def element_size(self):
+        return self._data.dtype.itemsize
+
+    @property
+    def itemsize(self):
+        return self._data.dtype.itemsize
+
+    @property
+    def nbytes(self):
+        return self._data.nbytes
+
+    def is_floating_point(self):
+        return self.dtype.is_floating_point
+
+    def is_complex(self):
+        return self.dtype.is_complex
+
+    @property
+    def is_cuda(self):
+        return self.device.type == "cuda"
+
+    layout, is_sparse, is_quantized, is_meta = "torch.strided", False, False, False
+
+    # --- place in the graph
+    backward = graph.backward
+    register_hook = graph.register_hook
+    register_post_accumulate_grad_hook = graph.register_post_accumulate_grad_hook
+    retain_grad = graph.retain_grad
+    retains_grad = property(graph.retains_grad)
+    requires_grad = property(TensorBase.requires_grad.fget, graph.set_requires_grad)
+    requires_grad_ = graph.requires_grad_
+    grad = property(graph.get_grad, graph.set_grad, graph.delete_grad)
+    is_leaf = property(graph.is_leaf)
+    data = property(graph.get_data, graph.set_data)
+    _base = property(graph.get_base)
+    _is_view = graph.is_view
+
+    # --- as Python objects
+    def __repr__(self, *, tensor_contents=None):
+        return printing.tensor_str(self)
+
+    def __format__(self, spec):
+        return printing.format_scalar(self, spec)
+
+    __hash__ = object.__hash__
+    __deepcopy__ = graph.deepcopy
+    __reduce_ex__ = graph.reduce
+
+    # --- memory
+    as_strided = strided.as_strided
+    copy_ = inplace(strided.copy)
+    _same_view = strided.same_view
+
+    # --- pointwise, comparison, activation
+
+    # --- reduction, sorting
+
+    # --- shape, views, joining
+
+    # --- indexing
+
+    # --- matrix products
+
+    # --- creation, random
+
+
+core.Tensor = Tensor
