@@ -216,7 +216,10 @@ def _binary(op: Op) -> Callable:
         try:
             x, y = input._data, other._data
         except AttributeError:  # a Python number
-            return run(op, (input, other), {})
+            other = beside(input, other, ready)
+            if not isinstance(other, TensorBase):
+                return run(op, (input, other), {})
+            x, y = input._data, other._data
         if type(x) is type(y) is _ndarray and x.dtype is y.dtype and x.dtype in ready:
             try:
                 data = kernel(np, x, y)
@@ -230,6 +233,16 @@ def _binary(op: Op) -> Callable:
         return run(op, (input, other), {})
 
     return call
+
+
+def beside(tensor: Any, number: Any, ready: frozenset) -> Any:
+    """`number` as a 0-d tensor of `tensor`'s dtype, where that is plainly its place: a float or an
+    int beside a floating-point tensor. Otherwise the number as it is, for `run` to convert."""
+    if isinstance(tensor, TensorBase) and (type(number) is float or type(number) is int):
+        data = tensor._data
+        if type(data) is _ndarray and data.dtype.kind == "f" and data.dtype in ready:
+            return wrap(np.array(number, data.dtype))
+    return number
 
 
 def _unary(op: Op) -> Callable:

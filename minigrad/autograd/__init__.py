@@ -80,9 +80,11 @@ def grad(outputs: Tensors, inputs: Tensors, grad_outputs: Any = None,
     if materialize_grads:
         return tuple(_zeros_like(target) if each is None else each
                      for each, target in zip(found, targets, strict=True))
-    if not allow_unused and any(each is None for each in found):
-        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the "
-                           "graph. Set allow_unused=True if this is the desired behavior.")
+    unused = [i for i, each in enumerate(found) if each is None]
+    if unused and not allow_unused:
+        raise RuntimeError(f"The differentiated Tensor at index {unused[0]} appears to not have been "
+                           "used in the graph. Set allow_unused=True if this is the desired "
+                           "behavior.")
     return tuple(found)
 
 

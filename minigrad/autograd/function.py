@@ -33,8 +33,18 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ..core import (FREED, SECOND_BACKWARD, Node, TensorBase, edge_of, mode, new_node, rebuild,
-                    version_of, wrap)
+from ..core import (
+    FREED,
+    SECOND_BACKWARD,
+    Node,
+    TensorBase,
+    edge_of,
+    mode,
+    new_node,
+    rebuild,
+    version_of,
+    wrap,
+)
 from ..device import array_module
 from ..dtypes import DIFFERENTIABLE
 from ..inplace import _rebase, check_may_record
@@ -43,7 +53,7 @@ from .grad_mode import enable_grad, no_grad
 
 
 class FunctionCtx:
-    """What forward leaves for backward: `save_for_backward` for tensors, attributes for the rest."""
+    """What forward leaves for backward: tensors by `save_for_backward`, the rest as attributes."""
 
     needs_input_grad: tuple[bool, ...] = ()
 
@@ -144,7 +154,7 @@ class FunctionNode(Node):
     tensor_inputs: list[bool]  # for each argument of forward: whether it was a tensor
     output_info: list          # for each output: (array module, shape, dtype), or None
 
-    def __call__(self, *gradients: Any) -> list:
+    def apply(self, gradients: Any) -> list:
         grads = list(gradients)
         if self.ctx._materialize:
             for i, info in enumerate(self.output_info):
@@ -202,10 +212,10 @@ class Function:
                                {"__slots__": (), "function": cls})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError(f"{type(self)} should not be instantiated. Methods on autograd functions "
-                           "are all static, so you should invoke them on the class itself. "
-                           "Instantiating an autograd function will raise an error in a future "
-                           "version of PyTorch.")
+        raise RuntimeError(f"{type(self)} should not be instantiated. Methods on autograd "
+                           "functions are all static, so you should invoke them on the class "
+                           "itself. Instantiating an autograd function will raise an error in a "
+                           "future version of PyTorch.")
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,408 @@
+"""Module: a function with parameters. It finds them by watching which attributes are assigned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ...core import TensorBase
+from ...dtypes import dtype as dtype_class
+from ...hooks import RemovableHandle
+from ..parameter import Buffer, Parameter
+from .module_hooks import ModuleHooks
+from .module_state import ModuleState
+
+REGISTRIES = ("_parameters", "_buffers", "_modules")
+
+
+def typename(value: Any) -> str:
+    """What torch calls a value's type in its errors."""
+    if isinstance(value, TensorBase):
+        place = "cuda." if value.device.type == "cuda" else ""
+        return f"torch.{place}{value.dtype.scalar_name}Tensor"
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else \
+        f"{kind.__module__}.{kind.__qualname__}"
+
+
+def indent(text: str, spaces: int) -> str:
+    """All lines but the first, moved right."""
+    return text.replace("\n", "\n" + " " * spaces)
+
+
+class Module(ModuleState):
+    """Base of all layers: assign parameters, buffers and submodules; define `forward`."""
+
+    training: bool
+    _hooks: ModuleHooks | None = None
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Any]
+    _modules: dict[str, Module | None]
+    _non_persistent_buffers_set: set[str]
+
+    def __init__(self) -> None:
+        fields = self.__dict__
+        fields["training"] = True
+        fields["_parameters"], fields["_buffers"], fields["_modules"] = {}, {}, {}
+        fields["_non_persistent_buffers_set"] = set()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._hooks is None:
+            return self.forward(*args, **kwargs)
+        return self._hooks.call(self, args, kwargs)
+
+    # --- registration ----------------------------------------------------------------------------
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter under `name`; None keeps the name free."""
+        self._check_name("parameter", "_parameters", name)
+        if param is not None:
+            if not isinstance(param, Parameter):
+                raise TypeError(f"cannot assign '{typename(param)}' object to parameter '{name}' "
+                                "(torch.nn.Parameter or None required)")
+            if param.grad_fn is not None:
+                raise ValueError(
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must "
+                    f"be created explicitly. To express '{name}' as a function of another Tensor, "
+                    "compute the value in the forward() method.")
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Add a tensor that is state but not a parameter; `persistent`: it goes to state_dict."""
+        self._check_name("buffer", "_buffers", name)
+        if not (tensor is None or isinstance(tensor, TensorBase)):
+            raise TypeError(f"cannot assign '{typename(tensor)}' object to buffer '{name}' "
+                            "(torch Tensor or None required)")
+        self._buffers[name] = tensor
+        (self._non_persistent_buffers_set.discard if persistent
+         else self._non_persistent_buffers_set.add)(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule under `name`."""
+        if not (module is None or isinstance(module, Module)):
+            raise TypeError(f"{typename(module)} is not a Module subclass")
+        self._check_name("module", "_modules", name)
+        self._modules[name] = module
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Another name of `add_module`."""
+        self.add_module(name, module)
+
+    def _check_name(self, what: str, registry: str, name: Any) -> None:
+        if registry not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {typename(name)}")
+        taken = hasattr(self, name) and name not in self.__dict__[registry]
+        if what == "module" and taken:
+            raise KeyError(f"attribute '{name}' already exists")
+        if "." in name:
+            got = f", got: {name}" if what == "module" else ""
+            raise KeyError(f'{what} name can\'t contain "."{got}')
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
+        if taken:
+            raise KeyError(f"attribute '{name}' already exists")
+
+    # --- attributes ------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        fields = self.__dict__
+        for registry in REGISTRIES:
+            if registry in fields and name in fields[registry]:
+                return fields[registry][name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        fields = self.__dict__
+        if isinstance(value, Parameter):
+            if "_parameters" not in fields:
+                raise AttributeError("cannot assign parameters before Module.__init__() call")
+            self._forget(name)
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            if "_modules" not in fields:
+                raise AttributeError("cannot assign module before Module.__init__() call")
+            if name not in fields["_modules"]:
+                self._forget(name)
+            fields["_modules"][name] = value
+        elif name in fields.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(f"cannot assign '{typename(value)}' as parameter '{name}' "
+                                "(torch.nn.Parameter or None expected)")
+            self.register_parameter(name, None)
+        elif name in fields.get("_modules", ()):
+            if value is not None:
+                raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' "
+                                "(torch.nn.Module or None expected)")
+            fields["_modules"][name] = None
+        elif isinstance(value, Buffer) or name in fields.get("_buffers", ()):
+            self._set_buffer(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    def _set_buffer(self, name: str, value: Any) -> None:
+        if not (value is None or isinstance(value, TensorBase)):
+            raise TypeError(f"cannot assign '{typename(value)}' as buffer '{name}' "
+                            "(torch.nn.Buffer, torch.Tensor or None expected)")
+        if name in self._buffers:
+            self._buffers[name] = value
+            return
+        self._forget(name)
+        self.register_buffer(name, value, value.persistent)
+
+    def _forget(self, name: str) -> None:
+        """Make room for `name`: whatever had it before goes."""
+        self.__dict__.pop(name, None)
+        for registry in REGISTRIES:
+            self.__dict__.get(registry, {}).pop(name, None)
+        self.__dict__.get("_non_persistent_buffers_set", set()).discard(name)
+
+    def __delattr__(self, name: str) -> None:
+        if any(name in self.__dict__.get(registry, ()) for registry in REGISTRIES):
+            self._forget(name)
+        else:
+            object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        names = {*super().__dir__(), *self._parameters, *self._buffers, *self._modules}
+        return sorted(name for name in names if not name[:1].isdigit())
+
+    # --- walking ---------------------------------------------------------------------------------
+
+    def named_modules(self, memo: set | None = None, prefix: str = "",
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, depth first, with their dotted names."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                below = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(memo, below, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The direct submodules, each once."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        for _, module in self.named_children():
+            yield module
+
+    def _named_members(self, members_of: Callable, prefix: str = "", recurse: bool = True,
+                       remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) \
+            if recurse else [(prefix, self)]
+        for module_prefix, module in modules:
+            for name, member in members_of(module):
+                if member is None or id(member) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(member))
+                yield (f"{module_prefix}.{name}" if module_prefix else name), member
+
+    def named_parameters(self, prefix: str = "", recurse: bool = True,
+                         remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their dotted names; a shared one comes once."""
+        return self._named_members(lambda module: module._parameters.items(), prefix, recurse,
+                                   remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True,
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
+        return self._named_members(lambda module: module._buffers.items(), prefix, recurse,
+                                   remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Any]:
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def get_submodule(self, target: str) -> Module:
+        """The submodule with the dotted name `target`."""
+        module: Any = self
+        for name in target.split(".") if target else ():
+            if not hasattr(module, name):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        return self._get_member(target, Parameter, "_parameters", "an nn.Parameter")
+
+    def get_buffer(self, target: str) -> Any:
+        return self._get_member(target, TensorBase, "_buffers", "a buffer")
+
+    def _get_member(self, target: str, kind: type, registry: str, what: str) -> Any:
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+        if not isinstance(getattr(module, name), kind) or name not in getattr(module, registry):
+            raise AttributeError(f"`{name}` is not {what}")
+        return getattr(module, name)
+
+    # --- modes and conversions -------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Any:
+        """Set training mode here and below (it changes dropout and batch norm)."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self) -> Any:
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the parameters' gradients (or fill them with zeros)."""
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                if set_to_none:
+                    parameter.grad = None
+                else:
+                    parameter.grad = parameter.grad.detach()
+                    parameter.grad.zero_()
+
+    def apply(self, fn: Callable[[Module], Any]) -> Any:
+        """Call `fn` on every module below, then on this one."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Any:
+        """Replace the data of each parameter, its gradient and each buffer by `fn` of it."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        for parameter in self._parameters.values():
+            if parameter is not None:
+                gradient = parameter.grad
+                parameter.data = fn(parameter.detach())
+                if gradient is not None:
+                    parameter.grad = fn(gradient.detach()).requires_grad_(gradient.requires_grad)
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """`to(device)`, `to(dtype)`, `to(tensor)`: convert in place; dtype only for floats."""
+        dtype = kwargs.get("dtype") or next(
+            (a if isinstance(a, dtype_class) else a.dtype for a in args
+             if isinstance(a, dtype_class | TensorBase)), None)
+        device = kwargs.get("device")
+        for argument in args:
+            if isinstance(argument, TensorBase):
+                device = argument.device
+            elif not (argument is None or isinstance(argument, dtype_class | bool)):
+                device = argument
+        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+            raise TypeError("nn.Module.to only accepts floating point or complex dtypes, but got "
+                            f"desired dtype={dtype}")
+
+        def convert(tensor: Any) -> Any:
+            convertible = tensor.dtype.is_floating_point or tensor.dtype.is_complex
+            return tensor.to(device=device, dtype=dtype if convertible else None)
+
+        return self._apply(convert)
+
+    def type(self, dst_type: Any) -> Any:
+        return self._apply(lambda tensor: tensor.type(dst_type))
+
+    def _cast_floats(self, dtype: str) -> Any:
+        return self._apply(lambda t: getattr(t, dtype)() if t.dtype.is_floating_point else t)
+
+    def float(self) -> Any:
+        return self._cast_floats("float")
+
+    def double(self) -> Any:
+        return self._cast_floats("double")
+
+    def half(self) -> Any:
+        return self._cast_floats("half")
+
+    def bfloat16(self) -> Any:
+        return self._cast_floats("bfloat16")
+
+    def cuda(self, device: Any = None) -> Any:
+        return self._apply(lambda tensor: tensor.cuda(device))
+
+    def cpu(self) -> Any:
+        return self._apply(lambda tensor: tensor.cpu())
+
+    # --- hooks -----------------------------------------------------------------------------------
+
+    def _add_hook(self, where: str, hook: Callable, **options: bool) -> RemovableHandle:
+        if self._hooks is None:
+            self.__dict__["_hooks"] = ModuleHooks()
+        return self._hooks.add(where, hook, **options)  # type: ignore[union-attr]
+
+    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
+                                  with_kwargs: bool = False) -> RemovableHandle:
+        """`hook(module, args)` before forward; it may return new args."""
+        return self._add_hook("before_forward", hook, prepend=prepend, with_kwargs=with_kwargs)
+
+    def register_forward_hook(self, hook: Callable, *, prepend: bool = False,
+                              with_kwargs: bool = False,
+                              always_call: bool = False) -> RemovableHandle:
+        """`hook(module, args, output)` after forward; it may return a new output."""
+        return self._add_hook("after_forward", hook, prepend=prepend, with_kwargs=with_kwargs,
+                              always_call=always_call)
+
+    def register_full_backward_pre_hook(self, hook: Callable,
+                                        prepend: bool = False) -> RemovableHandle:
+        """`hook(module, grad_output)` when the outputs' gradients are known."""
+        return self._add_hook("before_backward", hook, prepend=prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """`hook(module, grad_input, grad_output)` when the inputs' gradients are known."""
+        return self._add_hook("after_backward", hook, prepend=prepend)
+
+    # --- printing --------------------------------------------------------------------------------
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """What a subclass wants to be shown between its parentheses."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        if len(lines) <= 1 and not self._modules:
+            return f"{self._get_name()}({extra})"
+        lines += [f"({name}): {indent(repr(module), 2)}" for name, module in self._modules.items()]
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
