@@ -91,15 +91,32 @@ def strided_from(xp, input, *, size, stride, offset):
 def strided_add(xp, gradient, *, shape, own_stride, size, stride, offset):
     """The transpose of `strided_from`: add each element back to the place it was seen at."""
     item = gradient.dtype.itemsize
-    extent = sum((n - 1) * s for n, s in zip(shape, own_stride, strict=True)) + 1 if 0 not in shape \
-        else 0
-    memory = xp.zeros(extent, gradient.dtype)
-    if gradient.size:
+    extent = _span(shape, own_stride)
+    memory = xp.zeros(max(extent, offset + _span(size, stride)), gradient.dtype)
+    if _overlapping(size, stride):
         places = xp.zeros((), dtype=xp.int64) + offset
         for n, s in zip(size, stride, strict=True):
             places = places[..., None] + xp.arange(n) * s
         xp.add.at(memory, places.reshape(-1), gradient.reshape(-1))
+    else:
+        xp.lib.stride_tricks.as_strided(memory[offset:], size, [s * item for s in stride])[
+            ...] = gradient
     return xp.lib.stride_tricks.as_strided(memory, shape, [s * item for s in own_stride])
+
+
+def _span(size, stride):
+    """How many elements lie between the first and the last one, both counted."""
+    return 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+
+
+def _overlapping(size, stride):
+    """Whether two indices may mean one place: a stride does not step over all smaller ones."""
+    reach = 0
+    for s, n in sorted((s, n) for n, s in zip(size, stride, strict=True) if n > 1):
+        if s <= reach:
+            return True
+        reach += (n - 1) * s
+    return False
 
 
 derivative(strided_from, input=lambda g, input_layout, size, stride, offset: strided_add(

@@ -1,0 +1,25 @@
+"""All parameters of a model as one vector, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def parameters_to_vector(parameters: Iterable[Any]) -> Any:
+    """The parameters, flattened and joined."""
+    from ...ops.joining import cat
+    return cat([parameter.view(-1) for parameter in parameters])
+
+
+def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
+    """Make the parameters views of consecutive pieces of the vector."""
+    from ...core import TensorBase
+    if not isinstance(vec, TensorBase):
+        raise TypeError(f"expected torch.Tensor, but got: {type(vec).__module__}."
+                        f"{type(vec).__name__}")
+    start = 0
+    for parameter in parameters:
+        count = parameter.numel()
+        parameter.data = vec[start:start + count].view_as(parameter).data
+        start += count

@@ -1,0 +1,167 @@
+"""Joining tensors: cat, stack and what is made of them. The gradient is cut up the same way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..primitive import derivative, primitive
+from .dims import wrap_dim
+from .views import slice_
+
+__all__ = ["cat", "concat", "concatenate", "stack", "hstack", "vstack", "row_stack", "dstack",
+           "column_stack", "block_diag", "cartesian_prod", "atleast_1d", "atleast_2d",
+           "atleast_3d"]
+
+
+@primitive(promote="default", name="cat")
+def _cat(xp, *tensors, dim):
+    kept = [each for each in tensors if each.shape != (0,)] or tensors
+    return xp.concatenate(kept, axis=dim)
+
+
+def _cut(grads, tensors_shape, dim, needs):
+    """The part of the gradient that lies where each tensor lay."""
+    g, start, parts = grads[0], 0, []
+    for shape, needed in zip(tensors_shape, needs, strict=True):
+        if shape == (0,) and g.ndim != 1:
+            parts.append(g.new_zeros(shape) if needed else None)
+            continue
+        parts.append(g.narrow(dim, start, shape[dim]) if needed else None)
+        start += shape[dim]
+    return parts
+
+
+derivative(_cat, tensors=_cut)
+
+
+def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
+    """The tensors one after the other along `dim`; empty tensors of shape (0,) are skipped."""
+    tensors = list(tensors)
+    if not tensors:
+        raise ValueError("expected a non-empty list of Tensors")
+    shapes = [each._data.shape for each in tensors]
+    for i, shape in enumerate(shapes):
+        if not shape:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
+    kept = [(i, shape) for i, shape in enumerate(shapes) if shape != (0,)] or [(0, (0,))]
+    first = kept[0][1]
+    dim = wrap_dim(dim, len(first))
+    for i, shape in kept:
+        if len(shape) != len(first):
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and "
+                               f"{len(shape)}")
+        for d, (a, b) in enumerate(zip(first, shape, strict=True)):
+            if d != dim and a != b:
+                raise RuntimeError(f"Sizes of tensors must match except in dimension {dim}. "
+                                   f"Expected size {a} but got size {b} for tensor number {i} in "
+                                   "the list.")
+    result = _cat(*tensors, dim=dim)
+    return result if out is None else out.copy_(result)
+
+
+concat = concatenate = cat
+
+
+@primitive(promote="default", name="stack")
+def _stack(xp, *tensors, dim):
+    return xp.stack(tensors, axis=dim)
+
+
+derivative(_stack, tensors=lambda grads, dim, needs: [
+    grads[0].select(dim, i) if needed else None for i, needed in enumerate(needs)])
+
+
+def stack(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
+    """The tensors side by side along a new dimension `dim`."""
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    first = tensors[0]._data.shape
+    for i, each in enumerate(tensors):
+        if each._data.shape != first:
+            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(first)} "
+                               f"at entry 0 and {list(each._data.shape)} at entry {i}")
+    result = _stack(*tensors, dim=wrap_dim(dim, len(first) + 1))
+    return result if out is None else out.copy_(result)
+
+
+# --- NumPy's family ------------------------------------------------------------------------------
+
+def _each(function: Any, tensors: tuple) -> Any:
+    """`function` of one tensor, or a tuple of it for several or for a sequence."""
+    if len(tensors) == 1 and not isinstance(tensors[0], list | tuple):
+        return function(tensors[0])
+    items = tensors[0] if len(tensors) == 1 else tensors
+    return tuple([function(each) for each in items])
+
+
+def _to_1d(tensor: Any) -> Any:
+    return tensor if tensor.ndim else tensor.reshape(1)
+
+
+def _to_2d(tensor: Any) -> Any:
+    return tensor if tensor.ndim > 1 else _to_1d(tensor).unsqueeze(0)
+
+
+def _to_3d(tensor: Any) -> Any:
+    return tensor if tensor.ndim > 2 else _to_2d(tensor).unsqueeze(-1)
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """0-d tensors become 1-d."""
+    return _each(_to_1d, tensors)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """Vectors become one row."""
+    return _each(_to_2d, tensors)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Vectors become (1, n, 1), matrices (n, m, 1)."""
+    return _each(_to_3d, tensors)
+
+
+def hstack(tensors: Any) -> Any:
+    """Joined along dimension 1; vectors along dimension 0."""
+    tensors = [_to_1d(each) for each in tensors]
+    return cat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Any) -> Any:
+    """Joined along dimension 0; vectors are rows."""
+    return cat([_to_2d(each) for each in tensors], 0)
+
+
+row_stack = vstack
+
+
+def dstack(tensors: Any) -> Any:
+    """Joined along dimension 2."""
+    return cat([_to_3d(each) for each in tensors], 2)
+
+
+def column_stack(tensors: Any) -> Any:
+    """Joined along dimension 1; vectors are columns."""
+    return cat([each if each.ndim > 1 else each.reshape(-1, 1) for each in tensors], 1)
+
+
+def block_diag(*tensors: Any) -> Any:
+    """The matrices along the diagonal of one matrix that is zero elsewhere."""
+    blocks = [_to_2d(each) for each in tensors]
+    width = sum(block.shape[1] for block in blocks)
+    rows, left = [], 0
+    for block in blocks:
+        height, own = block.shape
+        rows.append(cat([block.new_zeros(height, left), block,
+                         block.new_zeros(height, width - left - own)], 1))
+        left += own
+    return cat(rows, 0)
+
+
+def cartesian_prod(*tensors: Any) -> Any:
+    """Every combination of one element from each vector, a row each."""
+    from .shape import meshgrid
+    if len(tensors) == 1:
+        return slice_(tensors[0])
+    return stack([grid.flatten() for grid in meshgrid(*tensors, indexing="ij")], 1)

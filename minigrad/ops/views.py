@@ -1,0 +1,583 @@
+"""Views: other shapes and strides of the same memory. Nothing here moves a number.
+
+Each view and its transpose define each other: the gradient of `select` is `select_backward`, which
+writes into zeros, and the gradient of that is `select` again. Strides are torch's, also where a
+dimension has size 1 and NumPy would put something else (`restrided`).
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..core import wrap
+from ..dtypes import dtype as dtype_class
+from ..primitive import derivative, link, primitive, view
+from .dims import wrap_dim, wrap_dims
+from .strided import address
+
+__all__ = [
+    "view_", "reshape", "view_as", "reshape_as", "flatten", "unflatten", "ravel", "transpose",
+    "swapaxes", "swapdims", "t", "numpy_T", "mT", "H", "adjoint", "permute", "movedim", "moveaxis",
+    "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to", "broadcast_tensors",
+    "broadcast_shapes", "narrow", "select", "slice_", "diagonal", "unfold", "alias", "sum_to_size"]
+
+
+def sizes_of(sizes: tuple) -> tuple[int, ...]:
+    """`f(2, 3)` and `f((2, 3))` mean the same."""
+    if len(sizes) == 1 and not isinstance(sizes[0], int) and isinstance(sizes[0], Iterable):
+        sizes = tuple(sizes[0])
+    return tuple([size.__index__() for size in sizes])
+
+
+def restrided(xp: Any, array: Any, size: Sequence[int], stride: Sequence[int]) -> Any:
+    """The memory from the array's first element on, with this size and stride (in bytes)."""
+    return xp.lib.stride_tricks.as_strided(array, tuple(size), tuple(stride))
+
+
+# --- view and reshape ----------------------------------------------------------------------------
+
+def infer_size(sizes: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """`sizes` with its -1 worked out, so that they hold `count` elements."""
+    for size in sizes:
+        if size < -1:
+            raise RuntimeError(f"invalid shape dimension {size}")
+    if sizes.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    known = math.prod(size for size in sizes if size != -1)
+    if -1 in sizes:
+        if known == 0 and count == 0:
+            raise RuntimeError(f"cannot reshape tensor of 0 elements into shape {list(sizes)} "
+                               "because the unspecified dimension size -1 can be any value and is "
+                               "ambiguous")
+        if known and count % known == 0:
+            return tuple([count // known if size == -1 else size for size in sizes])
+    elif known == count:
+        return sizes
+    raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {count}")
+
+
+@view(name="view")
+def _view(xp, input, *, size):
+    result = input.reshape(size)
+    if result.size and address(result) != address(input):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead.")
+    return result
+
+
+derivative(_view, input=lambda g, input_shape: g.reshape(input_shape))
+
+
+def view_(input: Any, *shape: Any, dtype: Any = None) -> Any:
+    """The same memory in another shape (-1: whatever is left), or its bits as another dtype."""
+    if dtype is not None or len(shape) == 1 and isinstance(shape[0], dtype_class):
+        return _view_as_dtype(input, dtype or shape[0])
+    return _view(input, size=infer_size(sizes_of(shape), input._data.size))
+
+
+def _view_as_dtype(input: Any, dtype: dtype_class) -> Any:
+    """The same bits read as another dtype; no gradient flows through."""
+    data, old, new = input._data, input._data.dtype.itemsize, dtype.itemsize
+    if old != new:
+        if data.ndim == 0:
+            raise RuntimeError(f"self.dim() cannot be 0 to view {input.dtype.scalar_name} as "
+                               f"{dtype.scalar_name} (different element sizes)")
+        if data.strides[-1] != old:
+            raise RuntimeError(f"self.stride(-1) must be 1 to view {input.dtype.scalar_name} as "
+                               f"{dtype.scalar_name} (different element sizes), but got "
+                               f"{data.strides[-1] // old}")
+        if data.shape[-1] * old % new:
+            raise RuntimeError(f"self.size(-1) must be divisible by {new // old} to view "
+                               f"{input.dtype.scalar_name} as {dtype.scalar_name} (different "
+                               f"element sizes), but got {data.shape[-1]}")
+    result = wrap(data.view(dtype.numpy))
+    link(result, input.detach(), "view")
+    return result
+
+
+@primitive(promote="exact", name="UnsafeView", node_name="UnsafeViewBackward0")
+def unsafe_view(xp, input, *, size):
+    """A view of memory that nobody else will look at, so it need not be tracked as one."""
+    return input.reshape(size)
+
+
+derivative(unsafe_view, input=lambda g, input_shape: g.reshape(input_shape))
+
+
+def reshape(input: Any, *shape: Any) -> Any:
+    """Another shape of the same elements: a view where strides allow it, else a copy."""
+    size = infer_size(sizes_of(shape), input._data.size)
+    try:
+        return _view(input, size=size)
+    except RuntimeError:
+        return unsafe_view(input.clone(), size=size)
+
+
+def view_as(input: Any, other: Any) -> Any:
+    """`input.view(other.size())`."""
+    return view_(input, other.shape)
+
+
+def reshape_as(input: Any, other: Any) -> Any:
+    """`input.reshape(other.size())`."""
+    return reshape(input, other.shape)
+
+
+def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """Dimensions `start_dim` to `end_dim` (included) as one."""
+    shape = input._data.shape
+    start, end = wrap_dim(start_dim, len(shape)), wrap_dim(end_dim, len(shape))
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if not shape:
+        return reshape(input, (1,))
+    if start == end:
+        return input
+    return reshape(input, (*shape[:start], math.prod(shape[start:end + 1]), *shape[end + 1:]))
+
+
+def ravel(input: Any) -> Any:
+    """All elements in one dimension."""
+    return reshape(input.contiguous(), -1)
+
+
+def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
+    """Dimension `dim` as several, of these sizes (one may be -1)."""
+    shape = input._data.shape
+    dim, sizes = wrap_dim(dim, len(shape)), tuple(sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    known = math.prod(size for size in sizes if size != -1)
+    fits = shape[dim] % known == 0 if -1 in sizes and known else known == shape[dim]
+    if not fits:
+        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size "
+                           f"of dim {dim} ({shape[dim]}) in the input tensor")
+    return view_(input, (*shape[:dim], *infer_size(sizes, shape[dim]), *shape[dim + 1:]))
+
+
+# --- the order of dimensions ---------------------------------------------------------------------
+
+@view(name="transpose")
+def _transpose(xp, input, *, dim0, dim1):
+    return input.swapaxes(dim0, dim1)
+
+
+derivative(_transpose, input=lambda g, dim0, dim1: g.transpose(dim0, dim1))
+
+
+def transpose(input: Any, dim0: int, dim1: int) -> Any:
+    """The view with two dimensions exchanged."""
+    ndim = input._data.ndim
+    dim0, dim1 = wrap_dim(dim0, ndim), wrap_dim(dim1, ndim)
+    return _transpose(input, dim0=dim0, dim1=dim1) if ndim else alias(input)
+
+
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """NumPy's name for `transpose`."""
+    return transpose(input, axis0, axis1)
+
+
+swapdims = swapaxes
+
+
+@view
+def t(xp, input):
+    """The transpose of a matrix; vectors stay as they are."""
+    if input.ndim > 2:
+        raise RuntimeError("t() expects a tensor with <= 2 dimensions, but self is "
+                           f"{input.ndim}D")
+    return input.T
+
+
+derivative(t, input=lambda g: g.t())
+
+
+@view(name="permute")
+def _permute(xp, input, *, dims):
+    return input.transpose(dims)
+
+
+derivative(_permute, input=lambda g, dims: g.permute(
+    [dims.index(i) for i in builtins.range(len(dims))]))
+
+
+def permute(input: Any, *dims: Any) -> Any:
+    """Dimension i of the result is dimension `dims[i]` of the input."""
+    chosen, ndim = sizes_of(dims), input._data.ndim
+    if len(chosen) != ndim:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {ndim} is not equal "
+            f"to len(dims) = {len(chosen)}")
+    wrapped = tuple([wrap_dim(dim, ndim) for dim in chosen])
+    if len(set(wrapped)) != ndim:
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return _permute(input, dims=wrapped)
+
+
+def numpy_T(input: Any) -> Any:
+    """`x.T`: all dimensions in reverse order."""
+    return _permute(input, dims=tuple(reversed(builtins.range(input._data.ndim))))
+
+
+def _needs_matrix(input: Any, name: str) -> None:
+    if input._data.ndim == 1:
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. "
+                           "Got 1-D tensor.")
+
+
+def mT(input: Any) -> Any:
+    """`x.mT`: each matrix transposed."""
+    _needs_matrix(input, "mT")
+    return transpose(input, -2, -1)
+
+
+def adjoint(input: Any) -> Any:
+    """Each matrix transposed and conjugated."""
+    if input._data.ndim == 1:
+        raise RuntimeError("tensor.adjoint() is only supported on matrices or batches of matrices. "
+                           "Got 1-D tensor.")
+    result = transpose(input, -2, -1)
+    return result.conj() if input.is_complex() else result
+
+
+def H(input: Any) -> Any:
+    """`x.H`: the matrix transposed and conjugated."""
+    ndim = input._data.ndim
+    if ndim not in (0, 2):
+        raise RuntimeError("tensor.H is only supported on matrices (2-D tensors). Got "
+                           f"{ndim}-D tensor." + (
+                               " For batches of matrices, consider using tensor.mH"
+                               if ndim > 2 else ""))
+    return adjoint(input)
+
+
+def movedim(input: Any, source: Any, destination: Any) -> Any:
+    """Move dimensions `source` to the places `destination`; the others keep their order."""
+    ndim = input._data.ndim
+    sources, places = wrap_dims(source, ndim), wrap_dims(destination, ndim)
+    if len(sources) != len(places):
+        raise RuntimeError("movedim: Invalid source or destination dims: source ("
+                           f"{list(sources)} dims) should contain the same number of dims as "
+                           f"destination ({list(places)} dims)")
+    rest = iter([dim for dim in builtins.range(ndim) if dim not in sources])
+    moved = dict(zip(places, sources, strict=True))
+    return _permute(input, dims=tuple([moved[dim] if dim in moved else next(rest)
+                                       for dim in builtins.range(ndim)]))
+
+
+moveaxis = movedim
+
+
+# --- dimensions of size 1, and broadcasting ------------------------------------------------------
+
+def _squeezed(xp, input, dims):
+    keep = [i for i, size in enumerate(input.shape) if i not in dims or size != 1]
+    return restrided(xp, input, [input.shape[i] for i in keep], [input.strides[i] for i in keep])
+
+
+@view(name="squeeze")
+def _squeeze_all(xp, input):
+    return _squeezed(xp, input, builtins.range(input.ndim))
+
+
+@view(name="squeeze", overload=1)
+def _squeeze_dim(xp, input, *, dim):
+    return _squeezed(xp, input, (dim,))
+
+
+@view(name="squeeze", overload=2)
+def _squeeze_dims(xp, input, *, dim):
+    return _squeezed(xp, input, dim)
+
+
+for _op in (_squeeze_all, _squeeze_dim, _squeeze_dims):
+    derivative(_op, input=lambda g, input_shape: g.reshape(input_shape))
+
+
+def squeeze(input: Any, dim: Any = None) -> Any:
+    """The view without dimensions of size 1: all of them, or those named by `dim`."""
+    if dim is None:
+        return _squeeze_all(input)
+    if isinstance(dim, int):
+        return _squeeze_dim(input, dim=wrap_dim(dim, input._data.ndim))
+    return _squeeze_dims(input, dim=wrap_dims(dim, input._data.ndim))
+
+
+@view(name="unsqueeze")
+def _unsqueeze(xp, input, *, dim):
+    size, stride = list(input.shape), list(input.strides)
+    step = size[dim] * stride[dim] if dim < len(size) else input.dtype.itemsize
+    size.insert(dim, 1)
+    stride.insert(dim, step)
+    return restrided(xp, input, size, stride)
+
+
+derivative(_unsqueeze, input=lambda g, dim: g.squeeze(dim))
+
+
+def unsqueeze(input: Any, dim: int) -> Any:
+    """The view with a new dimension of size 1 at `dim`."""
+    return _unsqueeze(input, dim=wrap_dim(dim, input._data.ndim + 1))
+
+
+@view(name="expand")
+def _expand(xp, input, *, size):
+    new = len(size) - input.ndim
+    strides: list[int] = list(input.strides)
+    shape = list(input.shape)
+    for _ in builtins.range(new):
+        strides.insert(0, shape[0] * strides[0] if shape else input.dtype.itemsize)
+        shape.insert(0, 1)
+    strides = [s if n == wanted else 0
+               for n, wanted, s in zip(shape, size, strides, strict=True)]
+    return restrided(xp, input, size, strides)
+
+
+derivative(_expand, input=lambda g, input_shape: g.sum_to_size(input_shape))
+
+
+def expand(input: Any, *size: Any) -> Any:
+    """The view that repeats dimensions of size 1 (and new leading ones) without copying."""
+    wanted, shape = sizes_of(size), input._data.shape
+    new = len(wanted) - len(shape)
+    if new < 0:
+        raise RuntimeError(
+            f"expand({_typed(input)}, size={list(wanted)}): the number of sizes provided "
+            f"({len(wanted)}) must be greater or equal to the number of dimensions in the tensor "
+            f"({len(shape)})")
+    final = []
+    for i, n in enumerate(wanted):
+        own = shape[i - new] if i >= new else None
+        if n == -1 and own is None:
+            raise RuntimeError(f"expand({_typed(input)}, size={list(wanted)}): the expanded size "
+                               f"of the tensor (-1) isn't allowed in a leading, non-existing "
+                               f"dimension {i}")
+        if own is not None and n not in (-1, own) and own != 1:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({own}) at "
+                f"non-singleton dimension {i}.  Target sizes: {list(wanted)}.  Tensor sizes: "
+                f"{list(shape)}")
+        final.append(own if n == -1 else n)
+    return _expand(input, size=tuple(final))
+
+
+def _typed(input: Any) -> str:
+    """How torch's errors name a tensor: torch.FloatTensor{[2, 3]}."""
+    return f"{input.type()}{{{list(input._data.shape)}}}"
+
+
+def expand_as(input: Any, other: Any) -> Any:
+    """`input.expand(other.size())`."""
+    return expand(input, other.shape)
+
+
+def broadcast_to(input: Any, size: Sequence[int]) -> Any:
+    """`input.expand(size)`."""
+    return expand(input, size)
+
+
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape to which all these shapes broadcast."""
+    shapes = tuple([(s,) if isinstance(s, int) else tuple(s) for s in shapes])
+    result = [1] * max((len(shape) for shape in shapes), default=0)
+    for shape in shapes:
+        for back in builtins.range(1, len(shape) + 1):
+            if shape[-back] != 1:
+                if result[-back] not in (1, shape[-back]):
+                    raise RuntimeError(
+                        "Shape mismatch: objects cannot be broadcast to a single shape")
+                result[-back] = shape[-back]
+    return tuple(result)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple:
+    """All tensors expanded to their common shape."""
+    if len(tensors) == 1 and isinstance(tensors[0], list | tuple):
+        tensors = tuple(tensors[0])
+    size = broadcast_shapes(*[each._data.shape for each in tensors])
+    return tuple([expand(each, size) for each in tensors])
+
+
+def sum_to_size(input: Any, *size: Any) -> Any:
+    """Sum the dimensions that broadcasting would have repeated: the transpose of `expand`."""
+    wanted, shape = sizes_of(size), input._data.shape
+    new = len(shape) - len(wanted)
+    fits = new >= 0 and builtins.all(
+        n in (1, own) for n, own in zip(wanted, shape[new:], strict=True))
+    if not fits:
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+    dims = [i for i in builtins.range(len(shape))
+            if i < new or wanted[i - new] == 1 and shape[i] != 1]
+    summed = input.sum(dims, keepdim=True) if dims else input
+    return view_(summed, wanted) if new else summed
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+@view(name="select")
+def _select(xp, input, *, dim, index):
+    return input[(slice(None),) * dim + (index, ...)]
+
+
+@primitive(promote="exact")
+def select_backward(xp, g, *, shape, dim, index):
+    """Zeros, with `g` at one index of dimension `dim`."""
+    result = xp.zeros(shape, g.dtype)
+    result[(slice(None),) * dim + (index,)] = g
+    return result
+
+
+derivative(_select, input=lambda g, input_shape, dim, index: select_backward(
+    g, shape=input_shape, dim=dim, index=index))
+derivative(select_backward, g=lambda g, dim, index: g.select(dim, index))
+
+
+def select(input: Any, dim: int, index: int) -> Any:
+    """The view at one index of dimension `dim`, which disappears."""
+    shape = input._data.shape
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim, index = wrap_dim(dim, len(shape)), index.__index__()
+    if not -shape[dim] <= index < shape[dim]:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} "
+                         f"at dimension {dim}")
+    return _select(input, dim=dim, index=index % shape[dim])
+
+
+@view(name="slice")
+def _slice(xp, input, *, dim, start, end, step):
+    return input[(slice(None),) * dim + (slice(start, end, step),)]
+
+
+@primitive(promote="exact")
+def slice_backward(xp, g, *, shape, dim, start, end, step):
+    """Zeros, with `g` in one slice of dimension `dim`."""
+    result = xp.zeros(shape, g.dtype)
+    result[(slice(None),) * dim + (slice(start, end, step),)] = g
+    return result
+
+
+derivative(_slice, input=lambda g, input_shape, dim, start, end, step: slice_backward(
+    g, shape=input_shape, dim=dim, start=start, end=end, step=step))
+derivative(slice_backward, g=lambda g, dim, start, end, step: _slice(
+    g, dim=dim, start=start, end=end, step=step))
+
+
+def slice_(input: Any, dim: int = 0, start: int | None = None, end: int | None = None,
+           step: int = 1) -> Any:
+    """The view of every `step`-th index from `start` up to `end`."""
+    shape = input._data.shape
+    if not shape:
+        raise RuntimeError("slice() cannot be applied to a 0-dim tensor.")
+    if step <= 0:
+        raise RuntimeError("slice step must be positive")
+    dim = wrap_dim(dim, len(shape))
+    start, end, step = slice(start, end, step).indices(shape[dim])
+    return _slice(input, dim=dim, start=start, end=max(start, end), step=step)
+
+
+def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
+    """The view of `length` indices of dimension `dim` from `start` on."""
+    shape = input._data.shape
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    dim, start = wrap_dim(dim, len(shape)), start.__index__()
+    size = shape[dim]
+    if not -size <= start <= size:
+        raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but "
+                         f"got {start})")
+    start = start + size if start < 0 else start
+    if start + length > size:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return _slice(input, dim=dim, start=start, end=start + length, step=1)
+
+
+@view
+def alias(xp, input):
+    """The same tensor, as a view of itself: `x[...]`."""
+    return input[...]
+
+
+derivative(alias, input=lambda g: g)
+
+
+@view(name="diagonal")
+def _diagonal(xp, input, *, offset, dim1, dim2):
+    rows, columns = input.shape[dim1], input.shape[dim2]
+    count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    keep = [i for i in builtins.range(input.ndim) if i not in (dim1, dim2)]
+    corner = [slice(None)] * input.ndim
+    if count:
+        corner[dim1], corner[dim2] = slice(max(-offset, 0), None), slice(max(offset, 0), None)
+    return restrided(
+        xp, input[tuple(corner)], [*(input.shape[i] for i in keep), count],
+        [*(input.strides[i] for i in keep), input.strides[dim1] + input.strides[dim2]])
+
+
+@primitive(promote="exact")
+def diagonal_backward(xp, g, *, shape, offset, dim1, dim2):
+    """Zeros, with `g` on a diagonal."""
+    result = xp.zeros(shape, g.dtype)
+    _diagonal.__wrapped__(xp, result, offset=offset, dim1=dim1, dim2=dim2)[...] = g
+    return result
+
+
+derivative(_diagonal, input=lambda g, input_shape, offset, dim1, dim2: diagonal_backward(
+    g, shape=input_shape, offset=offset, dim1=dim1, dim2=dim2))
+derivative(diagonal_backward, g=lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, dim2))
+
+
+def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """The view of a diagonal of dimensions dim1 and dim2, as a new last dimension."""
+    ndim = input._data.ndim
+    first, second = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return _diagonal(input, offset=offset, dim1=first, dim2=second)
+
+
+@view(name="unfold")
+def _unfold(xp, input, *, dimension, size, step):
+    if not input.ndim:
+        return restrided(xp, input, (size,), (input.dtype.itemsize,))
+    count = (input.shape[dimension] - size) // step + 1
+    shape, strides = list(input.shape), list(input.strides)
+    shape[dimension], strides[dimension] = count, strides[dimension] * step
+    return restrided(xp, input, [*shape, size], [*strides, input.strides[dimension]])
+
+
+@primitive(promote="exact")
+def unfold_backward(xp, g, *, shape, dimension, size, step):
+    """Each window's gradient added where the window lay."""
+    result = xp.zeros(shape, g.dtype)
+    if not shape:
+        return result + g.sum()
+    windows = _unfold.__wrapped__(xp, result, dimension=dimension, size=size, step=step)
+    for offset in builtins.range(size):  # the places of one offset never overlap
+        windows[..., offset] += g[..., offset]
+    return result
+
+
+derivative(_unfold, input=lambda g, input_shape, dimension, size, step: unfold_backward(
+    g, shape=input_shape, dimension=dimension, size=size, step=step))
+derivative(unfold_backward, g=lambda g, dimension, size, step: g.unfold(dimension, size, step))
+
+
+def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
+    """The view of all windows of `size` indices, `step` apart, as a new last dimension."""
+    shape = input._data.shape
+    dimension = wrap_dim(dimension, len(shape))
+    longest = shape[dimension] if shape else 1
+    if size > longest:
+        raise RuntimeError(f"maximum size for tensor at dimension {dimension} is {longest} but "
+                           f"size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    return _unfold(input, dimension=dimension, size=size, step=step)
