@@ -8,7 +8,9 @@ import math
 from . import core, graph, printing
 from .core import TensorBase
 from .inplace import inplace
-from .ops import arithmetic, convert, strided
+from .ops import arithmetic, convert, indexing, parts, scatter, strided, views
+from .ops import shape as ops_shape
+from .ops.dims import wrap_dim
 
 
 class Size(tuple):
@@ -164,8 +166,61 @@ class Tensor(TensorBase):
     # --- reduction, sorting
 
     # --- shape, views, joining
+    view, view_as, reshape, reshape_as = (
+        views.view_, views.view_as, views.reshape, views.reshape_as)
+    flatten, unflatten, ravel = views.flatten, views.unflatten, views.ravel
+    transpose, swapaxes, swapdims = views.transpose, views.swapaxes, views.swapdims
+    t, adjoint, permute = views.t, views.adjoint, views.permute
+    movedim, moveaxis = views.movedim, views.moveaxis
+    T, mT = property(views.numpy_T), property(views.mT)
+    H, mH = property(views.H), property(views.adjoint)
+    squeeze, unsqueeze = views.squeeze, views.unsqueeze
+    squeeze_, unsqueeze_ = views.squeeze_, views.unsqueeze_
+    transpose_, t_ = views.transpose_, views.t_
+    swapaxes_ = swapdims_ = transpose_
+    expand, expand_as, broadcast_to = views.expand, views.expand_as, views.broadcast_to
+    sum_to_size = views.sum_to_size
+    narrow, select, diagonal, unfold = parts.narrow, parts.select, parts.diagonal, parts.unfold
+    unbind, split, split_with_sizes = ops_shape.unbind, ops_shape.split, ops_shape.split_with_sizes
+    chunk, tensor_split = ops_shape.chunk, ops_shape.tensor_split
+    hsplit, vsplit, dsplit = ops_shape.hsplit, ops_shape.vsplit, ops_shape.dsplit
+    clone, contiguous = ops_shape.clone, ops_shape.contiguous
+    flip, fliplr, flipud = ops_shape.flip, ops_shape.fliplr, ops_shape.flipud
+    roll, rot90 = ops_shape.roll, ops_shape.rot90
+    tril, tril_ = ops_shape.tril, inplace(ops_shape.tril)
+    triu, triu_ = ops_shape.triu, inplace(ops_shape.triu)
+    diag, diag_embed, diagflat = ops_shape.diag, ops_shape.diag_embed, ops_shape.diagflat
+    repeat, tile, repeat_interleave = (
+        ops_shape.repeat, ops_shape.tile, ops_shape.repeat_interleave)
 
     # --- indexing
+    __getitem__, __setitem__ = indexing.getitem, indexing.setitem
+
+    def __len__(self):
+        if not self._data.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self._data.shape[0]
+
+    def __iter__(self):
+        if not self._data.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, element):
+        return builtins.bool((self == element).any())
+
+    index_put, index_put_ = indexing.index_put, indexing.index_put_
+    index_select, gather = scatter.index_select, scatter.gather
+    index_add, index_add_ = scatter.index_add, scatter.index_add_
+    index_copy, index_copy_ = scatter.index_copy, scatter.index_copy_
+    index_fill, index_fill_ = scatter.index_fill, scatter.index_fill_
+    scatter_add, scatter_add_ = scatter.scatter_add, scatter.scatter_add_
+    take, take_along_dim, masked_select = (
+        scatter.take, scatter.take_along_dim, scatter.masked_select)
+    nonzero, argwhere, narrow_copy = scatter.nonzero, scatter.argwhere, scatter.narrow_copy
+    select_scatter, slice_scatter = scatter.select_scatter, scatter.slice_scatter
+    diagonal_scatter = scatter.diagonal_scatter
+    scatter, scatter_ = scatter.scatter, scatter.scatter_
 
     # --- matrix products
 

@@ -72,7 +72,8 @@ def trunc_normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -
         return _reject_uniforms(tensor, mean, std, a, b, generator)
 
 
-def _reject_normals(tensor: Any, mean: float, std: float, a: float, b: float, generator: Any) -> Any:
+def _reject_normals(tensor: Any, mean: float, std: float, a: float, b: float,
+                    generator: Any) -> Any:
     tensor.normal_(mean, std, generator=generator)
     while True:
         outside = (tensor < a) | (tensor > b)
@@ -120,14 +121,14 @@ def _assign(tensor: Any, values: np.ndarray) -> Any:
 
 def eye_(tensor: Any) -> Any:
     """The identity: as many inputs as possible pass unchanged."""
-    if tensor.ndimension() != 2:
+    if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     return _assign(tensor, np.eye(*tensor.shape))
 
 
 def dirac_(tensor: Any, groups: int = 1) -> Any:
     """The identity for convolutions: as many channels as possible pass unchanged."""
-    if tensor.ndimension() not in (3, 4, 5):
+    if tensor.dim() not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     sizes = tuple(tensor.shape)
     if sizes[0] % groups != 0:
@@ -206,7 +207,7 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks", 2013.
     """
-    if tensor.ndimension() < 2:
+    if tensor.dim() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
@@ -226,7 +227,7 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
 
 def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
     r"""$N(0, \sigma^2)$ with a share `sparsity` of each column set to 0."""
-    if tensor.ndimension() != 2:
+    if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     from ..ops.random import randperm
     rows, columns = tensor.shape

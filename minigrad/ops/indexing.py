@@ -4,9 +4,9 @@ Note [How an index is read]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~
 The index is applied one item after the other, each as its own op, so that the graph has torch's
 nodes: an int is `select`, a slice `slice`, None `unsqueeze`. What tensors, lists and masks index is
-left for the end, and done by one `index` (or `index_put_`) over the dimensions they stand at. A mask
-is the list of its true places. If tensors stand next to each other their dimensions stay there, else
-they go to the front: NumPy and torch agree.
+left for the end, and done by one `index` (or `index_put_`) over the dimensions they stand at. A
+mask is the list of its true places. If tensors stand next to each other their dimensions stay
+there, else they go to the front: NumPy and torch agree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ..core import TensorBase, wrap
 from ..device import array_module
 from ..inplace import inplace
 from ..primitive import derivative, primitive
-from .views import _select, _slice, alias, unsqueeze
+from .parts import _select, _slice
+from .views import alias, unsqueeze
 
 __all__ = ["index_put", "index_put_"]
 

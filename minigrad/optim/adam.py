@@ -13,8 +13,8 @@ class Adam(Optimizer):
     r"""$m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$,
     $p \leftarrow p - \eta\,\hat m / (\sqrt{\hat v} + \epsilon)$.
 
-    $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1 - \beta_2^t)$ undo the pull of the zeros that
-    the moments start from. Kingma and Ba, "Adam: a method for stochastic optimization", 2015.
+    $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1 - \beta_2^t)$ undo the pull of the zeros
+    that the moments start from. Kingma and Ba, "Adam: a method for stochastic optimization", 2015.
     """
 
     def __init__(self, params: Any, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999),

@@ -29,8 +29,7 @@ WRONG_ORDER = (
     "Failure to do this will result in PyTorch skipping the first value of the learning rate "
     "schedule. See more details at "
     "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate")
-STEP_FIRST = (
-    "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.")
+
 
 
 class LRScheduler:

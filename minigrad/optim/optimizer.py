@@ -148,7 +148,10 @@ class Optimizer:
         gradient = parameter.grad._data
         if group.get("maximize"):
             gradient = -gradient
-        self.update(group, parameter._data, gradient, self.state[parameter])
+        state = self.state.get(parameter, {})
+        self.update(group, parameter._data, gradient, state)
+        if state:  # plain descent remembers nothing
+            self.state[parameter] = state
         version_of(parameter).count += 1
 
     def update(self, group: dict, parameter: Any, gradient: Any, state: dict) -> None:

@@ -9,7 +9,8 @@ from .updates import add_product, add_quotient, add_scaled, lerp, scale, sqrt
 
 
 class RMSprop(Optimizer):
-    r"""$v \leftarrow \alpha v + (1 - \alpha) g^2$, $p \leftarrow p - \eta g / (\sqrt v + \epsilon)$.
+    r"""$v \leftarrow \alpha v + (1 - \alpha) g^2$,
+    $p \leftarrow p - \eta g / (\sqrt v + \epsilon)$.
 
     `centered` subtracts the squared running mean from $v$: an estimate of the variance. Hinton,
     "Neural networks for machine learning", lecture 6, 2012.

@@ -1,0 +1,322 @@
+"""gather, scatter and their relatives: elements picked or placed by a tensor of positions.
+
+`gather` and `scatter_add` are a transpose pair: each is the other's gradient; so are `index_select`
+and `index_add`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core import TensorBase, wrap
+from ..device import array_module
+from ..inplace import inplace
+from ..primitive import derivative, primitive
+from .dims import wrap_dim
+from .indexing import add_rows
+from .parts import slice_
+
+__all__ = [
+    "index_select", "index_add", "index_copy", "index_fill", "gather", "scatter", "scatter_add",
+    "take", "take_along_dim", "masked_select", "nonzero", "argwhere", "select_scatter",
+    "slice_scatter", "diagonal_scatter", "narrow_copy"]
+
+
+def _along(xp, index, dim):
+    """The key under which `result[key]` is `gather`'s element for each place of `index`."""
+    key = list(xp.indices(index.shape, sparse=True)) if index.ndim else []
+    if key:
+        key[dim] = index
+    return tuple(key) or (...,)
+
+
+def _check_index(index: Any, size: int, dim: int) -> None:
+    data = index._data
+    if data.dtype.kind not in "iu":
+        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
+    if data.size and (data.min() < 0 or data.max() >= size):
+        wrong = data[(data < 0) | (data >= size)].ravel()[0]
+        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+
+
+# --- whole rows ----------------------------------------------------------------------------------
+
+@primitive(promote="exact", name="index_select")
+def _index_select(xp, input, index, *, dim):
+    return input.take(index, dim) if input.ndim else input.reshape(1).take(index).reshape(())
+
+
+@primitive(promote="exact", name="index_add")
+def _index_add(xp, input, index, source, *, dim, alpha):
+    result = input.copy()
+    if not input.ndim:
+        return result + source.sum() * alpha
+    add_rows(xp, xp.moveaxis(result, dim, 0), index,
+             xp.moveaxis(source if alpha == 1 else source * source.dtype.type(alpha), dim, 0))
+    return result
+
+
+derivative(_index_select, input=lambda g, index, input_shape, dim: _index_add(
+    g.new_zeros(input_shape), index, g, dim=dim, alpha=1))
+derivative(_index_add,
+    input=lambda g: g,
+    source=lambda g, index, dim, alpha: _scaled(_index_select(g, index, dim=dim), alpha))
+
+
+def _scaled(tensor, alpha):
+    return tensor if alpha == 1 else tensor * alpha
+
+
+def index_select(input: Any, dim: int, index: Any) -> Any:
+    """The indices `index` of dimension `dim`, as a copy."""
+    dim = wrap_dim(dim, input._data.ndim)
+    if index._data.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    size = input._data.shape[dim] if input._data.ndim else 1
+    data = index._data
+    if data.size and (data.min() < 0 or data.max() >= size):
+        raise IndexError("index out of range in self")
+    return _index_select(input, index.reshape(-1) if input._data.ndim else index, dim=dim)
+
+
+def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
+    """`result[index[i]] += alpha * source[i]`, along dimension `dim`."""
+    dim = wrap_dim(dim, input._data.ndim)
+    if source.dtype != input.dtype:
+        raise RuntimeError("index_add_(): self and source expected to have the same dtype, but got "
+                           f"(self) {input.dtype.scalar_name} and (source) "
+                           f"{source.dtype.scalar_name}")
+    data = index._data
+    if data.size and (data.min() < 0 or data.max() >= (input._data.shape or (1,))[dim]):
+        raise IndexError("index out of range in self")
+    return _index_add(input, index.reshape(-1), source, dim=dim, alpha=alpha)
+
+
+@primitive(promote="exact", name="index_copy")
+def _index_copy(xp, input, index, source, *, dim):
+    result = input.copy()
+    result[(slice(None),) * dim + (index,)] = source
+    return result
+
+
+derivative(_index_copy,
+    input=lambda g, index, dim: g.index_fill(dim, index, 0),
+    source=lambda g, index, dim: _index_select(g, index, dim=dim))
+
+
+def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
+    """A copy of `input` with `result[index[i]] = source[i]`, along dimension `dim`."""
+    dim = wrap_dim(dim, input._data.ndim)
+    _check_index(index, input._data.shape[dim], dim)
+    return _index_copy(input, index, source, dim=dim)
+
+
+@primitive(promote="exact", name="index_fill")
+def _index_fill(xp, input, index, *, dim, value):
+    result = input.copy()
+    result[(slice(None),) * dim + (index,)] = value
+    return result
+
+
+derivative(_index_fill, input=lambda g, index, dim: _index_fill(g, index, dim=dim, value=0))
+
+
+def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
+    """A copy of `input` with `value` at the indices `index` of dimension `dim`."""
+    dim = wrap_dim(dim, input._data.ndim)
+    if isinstance(value, TensorBase):
+        value = value.item()
+    return _index_fill(input, index, dim=dim, value=value)
+
+
+# --- one element at a time -----------------------------------------------------------------------
+
+@primitive(promote="exact", name="gather")
+def _gather(xp, input, index, *, dim):
+    return input[_along(xp, index, dim)]
+
+
+@primitive(promote="exact", name="scatter_add")
+def _scatter_add(xp, input, index, src, *, dim):
+    result = input.copy()
+    xp.add.at(result, _along(xp, index, dim),
+              src[tuple([slice(n) for n in index.shape])].astype(input.dtype, copy=False))
+    return result
+
+
+derivative(_gather, input=lambda g, index, input_shape, dim: _scatter_add(
+    g.new_zeros(input_shape), index, g, dim=dim))
+derivative(_scatter_add,
+    input=lambda g: g,
+    src=lambda g, index, src_shape, dim: _into(_gather(g, index, dim=dim), src_shape))
+
+
+def _into(g, shape):
+    """`g` in the front corner of zeros of this shape: the index may be smaller than the source."""
+    if tuple(g.shape) == tuple(shape):
+        return g
+    for dim, size in enumerate(shape):
+        whole = list(g.shape)
+        whole[dim] = size
+        g = slice_scatter(g.new_zeros(whole), g, dim, 0, g.shape[dim])
+    return g
+
+
+def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
+    """`result[i][j] = input[index[i][j]][j]` for dim 0, and so on for the other dims."""
+    dim = wrap_dim(dim, input._data.ndim)
+    if input._data.ndim != index._data.ndim:
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    for d, (own, wanted) in enumerate(zip(input._data.shape, index._data.shape, strict=True)):
+        if d != dim and wanted > own:
+            raise RuntimeError(f"Size does not match at dimension {d} expected index "
+                               f"{list(index._data.shape)} to be no larger than self "
+                               f"{list(input._data.shape)} apart from dimension {dim}")
+    _check_index(index, (input._data.shape or (1,))[dim], dim)
+    return _gather(input, index, dim=dim)
+
+
+def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
+    """`result[index[i][j]][j] += src[i][j]` for dim 0, and so on."""
+    dim = wrap_dim(dim, input._data.ndim)
+    if src.dtype != input.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    _check_index(index, (input._data.shape or (1,))[dim], dim)
+    return _scatter_add(input, index, src, dim=dim)
+
+
+@primitive(promote="exact", name="scatter")
+def _scatter_src(xp, input, index, src, *, dim):
+    result = input.copy()
+    result[_along(xp, index, dim)] = src[tuple([slice(n) for n in index.shape])]
+    return result
+
+
+@primitive(promote="exact", name="scatter", overload=1)
+def _scatter_value(xp, input, index, *, dim, value):
+    result = input.copy()
+    result[_along(xp, index, dim)] = value
+    return result
+
+
+derivative(_scatter_src,
+    input=lambda g, index, dim: _scatter_value(g, index, dim=dim, value=0),
+    src=lambda g, index, src_shape, dim: _into(_gather(g, index, dim=dim), src_shape))
+derivative(_scatter_value, input=lambda g, index, dim: _scatter_value(
+    g, index, dim=dim, value=0))
+
+
+def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None,
+            reduce: str | None = None) -> Any:
+    """`result[index[i][j]][j] = src[i][j]` for dim 0, and so on; `src` may be a number."""
+    dim = wrap_dim(dim, input._data.ndim)
+    _check_index(index, (input._data.shape or (1,))[dim], dim)
+    if reduce is not None:
+        raise NotImplementedError("minigrad's scatter has no reduce= yet")
+    src = value if src is None else src
+    if not isinstance(src, TensorBase):
+        return _scatter_value(input, index, dim=dim, value=src)
+    if src.dtype != input.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    return _scatter_src(input, index, src, dim=dim)
+
+
+def take(input: Any, index: Any) -> Any:
+    """The elements at positions of the flattened tensor, in the shape of `index`."""
+    flat = input.reshape(-1)
+    size, data = flat._data.size, index._data
+    if data.size and (data.min() < -size or data.max() >= size):
+        raise IndexError("out of range: tried to access index "
+                         f"{int(data.max())} on a tensor of {size} elements.")
+    return _gather(flat, wrap(data.reshape(-1) % size), dim=0).reshape(data.shape)
+
+
+def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
+    """`gather` with the index broadcast; over the flattened tensor without `dim`."""
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    dim, shape = wrap_dim(dim, input._data.ndim), list(input._data.shape)
+    places = list(indices._data.shape)
+    both = [a if i == dim else max(a, b) for i, (a, b) in enumerate(
+        zip(places, shape, strict=True))]
+    own = list(both)
+    own[dim] = shape[dim]
+    return gather(input.expand(own), dim, indices.expand(both))
+
+
+# --- masks ---------------------------------------------------------------------------------------
+
+@primitive(promote="exact")
+def masked_select(xp, input, mask):
+    """The elements where `mask` (broadcast with the input) is True, as a vector."""
+    if mask.dtype.kind != "b":
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    input, mask = xp.broadcast_arrays(input, mask)
+    return input[mask]
+
+
+@primitive(promote="exact")
+def masked_select_backward(xp, g, mask, *, shape):
+    """Zeros, with `g` where `mask` is True."""
+    result = xp.zeros(xp.broadcast_shapes(shape, mask.shape), g.dtype)
+    result[xp.broadcast_to(mask, result.shape)] = g
+    return result
+
+
+derivative(masked_select, input=lambda g, mask, input_shape: masked_select_backward(
+    g, mask, shape=input_shape))
+derivative(masked_select_backward, g=lambda g, mask: g.masked_select(mask))
+
+
+def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+    """The places of the elements that are not 0: one row each, or one vector per dimension."""
+    xp, data = array_module(input._data), input._data
+    places = xp.atleast_1d(data).nonzero()
+    if as_tuple:
+        return tuple([wrap(each) for each in places])
+    if not data.ndim:
+        return wrap(xp.zeros((len(places[0]), 0), xp.int64))
+    return wrap(xp.stack(places, 1))
+
+
+def argwhere(input: Any) -> Any:
+    """`nonzero(input)`."""
+    return nonzero(input)
+
+
+# --- writing a part of a copy --------------------------------------------------------------------
+
+def _with_part(input: Any, src: Any, part_of: Any) -> Any:
+    """A copy of `input` whose part `part_of(copy)` is `src`."""
+    result = input.clone()
+    part = part_of(result)
+    if part._data.shape != src._data.shape:
+        raise RuntimeError("expected src to have a size equal to the slice of self. src size = "
+                           f"{list(src._data.shape)}, slice size = {list(part._data.shape)}")
+    part.copy_(src)
+    return result
+
+
+def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
+    """A copy of `input` with `src` at one index of `dim`."""
+    return _with_part(input, src, lambda copy: copy.select(dim, index))
+
+
+def slice_scatter(input: Any, src: Any, dim: int = 0, start: int | None = None,
+                  end: int | None = None, step: int = 1) -> Any:
+    """A copy of `input` with `src` in a slice of `dim`."""
+    return _with_part(input, src, lambda copy: slice_(copy, dim, start, end, step))
+
+
+def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """A copy of `input` with `src` on a diagonal."""
+    return _with_part(input, src, lambda copy: copy.diagonal(offset, dim1, dim2))
+
+
+def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
+    """A copy of `input.narrow(dim, start, length)`."""
+    return input.narrow(dim, start, length).clone()
+
+
+index_add_, index_copy_, index_fill_ = inplace(index_add), inplace(index_copy), inplace(index_fill)
+scatter_, scatter_add_ = inplace(scatter), inplace(scatter_add)

@@ -1,0 +1,33 @@
+"""The promises about time: the cost of one small op, and of `import minigrad`."""
+
+from __future__ import annotations
+
+import pytest
+
+from parity_tests.speed.measure import alternate, import_time, merge
+
+TURNS = 5  # on a busy machine a turn may be lost: the lowest time of each library counts
+CHAIN_RATIO = 1.2
+IMPORT_SECONDS = 0.15
+
+pytestmark = pytest.mark.xdist_group("speed")  # one worker, so that they do not race each other
+
+
+@pytest.mark.parametrize("case", ["chain_constants", "chain_leaves"])
+def test_small_ops_cost_what_they_cost_in_torch(case):
+    best: dict[str, dict] = {}
+    for _ in range(TURNS):
+        best = merge(best, alternate([case], threads=1, seconds=0.5))
+        ratio = best["minigrad"][case] / best["torch"][case]
+        if ratio <= CHAIN_RATIO:
+            return
+    pytest.fail(f"{case}: {ratio:.2f} x torch's time, at most {CHAIN_RATIO} allowed; {best}")
+
+
+def test_import_is_quick():
+    times = []
+    for _ in range(TURNS):
+        times.append(import_time("minigrad"))
+        if times[-1] <= IMPORT_SECONDS:
+            return
+    pytest.fail(f"import minigrad takes {min(times):.3f} s beyond numpy, allowed {IMPORT_SECONDS}")
