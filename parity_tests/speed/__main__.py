@@ -17,15 +17,16 @@ from parity_tests.speed.measure import (
 )
 
 
-def readable(seconds: float) -> str:
+def readable(seconds: float | str) -> str:
+    if isinstance(seconds, str):
+        return "n/a"
     return f"{seconds * 1e6:.0f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
 
 
 def row(label: str, minigrad: float | str, torch: float | str) -> str:
-    for time in (minigrad, torch):
-        if isinstance(time, str):
-            return f"| {label} | n/a | n/a | n/a ({time}) |"
-    return f"| {label} | {readable(minigrad)} | {readable(torch)} | {minigrad / torch:.2f} |"
+    reasons = [time for time in (minigrad, torch) if isinstance(time, str)]
+    ratio = f"n/a: {reasons[0]}" if reasons else f"{minigrad / torch:.2f}"
+    return f"| {label} | {readable(minigrad)} | {readable(torch)} | {ratio} |"
 
 
 def table(names: list[str], rounds: int, threads: int, seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What is timed. A case takes the library, prepares, and returns the step that the clock is put on."""
+"""What is timed. A case takes the library, prepares, and returns the step to be timed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 CHAIN_LENGTH = 100
+FOUR = [0.5, -1.0, 2.0, 0.1]
 
 
 def chain_constants(lib: Any) -> Callable:
     """100 mul/add on 4 elements with constant tensors, forward and backward."""
-    x = lib.randn(4, requires_grad=True)
-    factor, shift = lib.full((4,), 1.01), lib.full((4,), 0.1)
+    x = lib.tensor(FOUR, requires_grad=True)
+    factor, shift = lib.tensor([1.01] * 4), lib.tensor([0.1] * 4)
 
     def step():
         x.grad = None
@@ -25,7 +26,7 @@ def chain_constants(lib: Any) -> Callable:
 
 def chain_scalars(lib: Any) -> Callable:
     """100 mul/add on 4 elements with Python numbers, forward and backward."""
-    x = lib.randn(4, requires_grad=True)
+    x = lib.tensor(FOUR, requires_grad=True)
 
     def step():
         x.grad = None
@@ -39,7 +40,7 @@ def chain_scalars(lib: Any) -> Callable:
 
 def chain_leaves(lib: Any) -> Callable:
     """100 mul/add on 4 elements with two leaf parameters, forward and backward."""
-    x, factor, shift = (lib.randn(4, requires_grad=True) for _ in range(3))
+    x, factor, shift = (lib.tensor(FOUR, requires_grad=True) for _ in range(3))
 
     def step():
         x.grad = factor.grad = shift.grad = None
@@ -104,14 +105,14 @@ def adamw_step(lib: Any) -> Callable:
     model = _mlp(lib)
     optimizer = lib.optim.AdamW(model.parameters(), lr=1e-4)
     for parameter in model.parameters():
-        parameter.grad = lib.randn(*parameter.shape)
+        parameter.grad = lib.randn(parameter.shape)
     return optimizer.step
 
 
 def _square(lib: Any, fn: Callable) -> Callable:
     """Forward and backward of `fn` on 1024x1024, with a cotangent of the result's shape."""
     x = lib.randn(1024, 1024, requires_grad=True)
-    cotangent = lib.randn(*fn(x).shape)
+    cotangent = lib.randn(fn(x).shape)
 
     def step():
         x.grad = None

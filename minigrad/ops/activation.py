@@ -1,0 +1,401 @@
+"""Activations. Each hot backward is a primitive of its own: fused once, and differentiable again."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..inplace import inplace as in_place
+from ..primitive import derivative, primitive
+from .pointwise import clamp, erf_array, sigmoid, tanh
+
+__all__ = [
+    "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "leaky_relu", "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid",
+    "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold"]
+
+
+# --- relu and its relatives ----------------------------------------------------------------------
+
+_ZEROS = {"f": np.zeros(4096, np.float32), "d": np.zeros(4096, np.float64)}
+
+
+@primitive(name="relu")
+def _relu(xp, input):
+    r"""$y = \max(a, 0)$, so $\bar a = \bar y\,[y > 0]$."""
+    if xp is np and input.size % 4096 == 0 and input.dtype.char in _ZEROS \
+            and input.flags.c_contiguous:  # NumPy's loop against a scalar is not vectorised
+        rows = input.reshape(-1, 4096)
+        return np.maximum(rows, _ZEROS[input.dtype.char]).reshape(input.shape)
+    return xp.maximum(input, input.dtype.type(0))
+
+
+derivative(_relu, input=lambda g, result: threshold_backward(g, result, threshold=0))
+
+
+@primitive
+def threshold_backward(xp, grad_output, input, *, threshold):
+    r"""$\bar y\,[a > t]$: 0 elsewhere, also where $\bar y$ is inf or nan."""
+    kept = input > threshold
+    if xp is np and grad_output.dtype.char == "f" and grad_output.flags.c_contiguous \
+            and kept.flags.c_contiguous and kept.shape == grad_output.shape:
+        mask = np.negative(kept.view(np.int8))  # bits: NumPy's `where` branches on every element
+        return np.bitwise_and(grad_output.view(np.int32), mask).view(np.float32)
+    return xp.where(kept, grad_output, grad_output.dtype.type(0))
+
+
+derivative(threshold_backward, grad_output=lambda g, input, threshold: threshold_backward(
+    g, input, threshold=threshold))
+
+_relu_ = in_place(_relu, "relu_")
+
+
+def relu(input: Any, inplace: bool = False) -> Any:
+    r"""$\max(a, 0)$."""
+    if input._data.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
+    return _relu_(input) if inplace else _relu(input)
+
+
+def relu_(input: Any) -> Any:
+    """In-place version of `relu`."""
+    return _relu_(input)
+
+
+def relu6(input: Any, inplace: bool = False) -> Any:
+    r"""$\min(\max(a, 0), 6)$."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+@primitive(name="threshold")
+def _threshold(xp, input, *, threshold, value):
+    return xp.where(input > threshold, input, input.dtype.type(value))
+
+
+derivative(_threshold, input=lambda g, input, threshold: threshold_backward(
+    g, input, threshold=threshold))
+
+
+def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
+    """$a$ where it is above the threshold, `value` elsewhere."""
+    return _finish(_threshold, input, inplace, threshold=threshold, value=value)
+
+
+def _finish(function: Any, input: Any, inplace: bool, **values: Any) -> Any:
+    """Out of place, or written over `input`."""
+    return in_place(function)(input, **values) if inplace else function(input, **values)
+
+
+@primitive(name="leaky_relu")
+def _leaky_relu(xp, input, *, negative_slope):
+    return xp.where(input > 0, input, input * input.dtype.type(negative_slope))
+
+
+@primitive
+def leaky_relu_backward(xp, grad_output, input, *, negative_slope):
+    """The gradient, scaled by the slope where the input is not positive."""
+    return xp.where(input > 0, grad_output, grad_output * grad_output.dtype.type(negative_slope))
+
+
+derivative(_leaky_relu, input=lambda g, input, negative_slope: leaky_relu_backward(
+    g, input, negative_slope=negative_slope))
+derivative(leaky_relu_backward, grad_output=lambda g, input, negative_slope: leaky_relu_backward(
+    g, input, negative_slope=negative_slope))
+
+
+def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
+    """$a$ where positive, else $a$ times a small slope."""
+    return _finish(_leaky_relu, input, inplace, negative_slope=negative_slope)
+
+
+def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
+          inplace: bool = False) -> Any:
+    """`leaky_relu` with the mean slope; in training each negative element draws its own."""
+    if training:
+        raise NotImplementedError("rrelu(training=True) is not in minigrad yet")
+    return leaky_relu(input, (lower + upper) / 2, inplace)
+
+
+def prelu(input: Any, weight: Any) -> Any:
+    """`leaky_relu` with a learned slope, one for all or one a channel."""
+    shape = weight._data.shape
+    if weight._data.size != 1:
+        if input._data.ndim < 1:
+            raise RuntimeError("Not allow zero-dim input tensor.")
+        channels = input._data.shape[1] if input._data.ndim > 1 else 1
+        if shape[0] != channels:
+            raise RuntimeError("Mismatch of parameter numbers and input channel size. Found "
+                               f"parameter numbers = {shape[0]} and channel size = {channels}.")
+        weight = weight.view(-1, *[1] * (input._data.ndim - 2))
+    elif weight._data.ndim:
+        weight = weight.reshape(())
+    return _prelu(input, weight)
+
+
+@primitive(name="prelu_kernel")
+def _prelu(xp, input, weight):
+    return xp.where(input > 0, input, weight * input)
+
+
+derivative(_prelu,
+    input=lambda g, input, weight: g.where(input > 0, g * weight),
+    weight=lambda g, input: (g * input).masked_fill(input > 0, 0))
+
+
+@primitive(name="hardtanh")
+def _hardtanh(xp, input, *, min_val, max_val):
+    return xp.clip(input, input.dtype.type(min_val), input.dtype.type(max_val))
+
+
+derivative(_hardtanh, input=lambda g, input, min_val, max_val: g.masked_fill(
+    (input <= min_val) | (input >= max_val), 0))
+
+
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0,
+             inplace: bool = False) -> Any:
+    """`clamp` with no gradient at the limits themselves."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    return _finish(_hardtanh, input, inplace, min_val=min_val, max_val=max_val)
+
+
+# --- exponential units ---------------------------------------------------------------------------
+
+@primitive(name="elu")
+def _elu(xp, input, *, alpha, scale, input_scale):
+    r"""$y = s\,a$ for $a > 0$, else $s\,\alpha(e^{k a} - 1)$."""
+    t = input.dtype.type
+    low = xp.expm1(xp.minimum(input, t(0)) * t(input_scale)) * t(alpha * scale)
+    return xp.where(input > 0, input * t(scale), low)
+
+
+derivative(_elu, input=lambda g, input, alpha, scale, input_scale: g * (
+    (input * input_scale).exp() * (alpha * scale * input_scale)).masked_fill(
+        input > 0, 0).add((input > 0).to(input.dtype) * scale))
+
+
+def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    r"""$a$ where positive, else $\alpha(e^a - 1)$."""
+    return _finish(_elu, input, inplace, alpha=alpha, scale=1, input_scale=1)
+
+
+def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    r"""$a$ where positive, else $\alpha(e^{a/\alpha} - 1)$."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError")
+    return _finish(_elu, input, inplace, alpha=alpha, scale=1, input_scale=1 / alpha)
+
+
+def selu(input: Any, inplace: bool = False) -> Any:
+    """`elu` with the two constants that keep mean 0 and variance 1 from layer to layer."""
+    return _finish(_elu, input, inplace, alpha=1.6732632423543772848170429916717,
+                   scale=1.0507009873554804934193349852946, input_scale=1)
+
+
+# --- smooth gates --------------------------------------------------------------------------------
+
+@primitive(name="gelu")
+def _gelu(xp, input, *, approximate):
+    r"""$y = a\,\Phi(a)$ with $\Phi(a) = \tfrac12(1 + \mathrm{erf}(a/\sqrt2))$."""
+    t = input.dtype.type
+    y = erf_array(xp, input * t(math.sqrt(0.5))) if approximate == "none" \
+        else xp.tanh(input * (t(_K) + t(_K3) * input * input))
+    y = y + t(1)
+    return y * input * t(0.5)
+
+
+_K, _K3 = math.sqrt(2 / math.pi), math.sqrt(2 / math.pi) * 0.044715
+
+
+@primitive
+def gelu_backward(xp, grad_output, input, *, approximate):
+    r"""$\bar y\,(\Phi(a) + a\,\Phi'(a))$."""
+    t = input.dtype.type
+    square = input * input
+    if approximate == "none":
+        slope = erf_array(xp, input * t(math.sqrt(0.5))) + t(1)
+        slope = slope + input * xp.exp(square * t(-0.5)) * t(_K)
+    else:
+        u = xp.tanh(input * (t(_K) + t(_K3) * square))
+        slope = (1 - u * u) * (t(_K) + t(3 * _K3) * square) * input + u + t(1)
+    return slope * grad_output * t(0.5)
+
+
+derivative(_gelu, input=lambda g, input, approximate: gelu_backward(
+    g, input, approximate=approximate))
+derivative(gelu_backward,
+    grad_output=lambda g, input, approximate: gelu_backward(g, input, approximate=approximate),
+    input=lambda g, grad_output, input, approximate: g * grad_output * _gelu_second(
+        input, approximate))
+
+
+def _gelu_second(x, approximate):
+    if approximate == "none":
+        return (2 - x * x) * (-0.5 * x * x).exp() / math.sqrt(2 * math.pi)
+    inner = x * (_K + _K3 * x * x)
+    slope, curve = _K + 3 * _K3 * x * x, 6 * _K3 * x
+    u = inner.tanh()
+    v = 1 - u * u
+    return v * slope + 0.5 * x * (v * curve - 2 * u * v * slope * slope)
+
+
+def gelu(input: Any, approximate: str = "none") -> Any:
+    r"""$a$ times the probability that a standard normal lies below it ("tanh": approximated)."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    return _gelu(input, approximate=approximate)
+
+
+@primitive(name="silu")
+def _silu(xp, input):
+    r"""$y = a\,\sigma(a)$."""
+    y = xp.exp(-input)
+    y += 1
+    return xp.divide(input, y)
+
+
+@primitive
+def silu_backward(xp, grad_output, input):
+    r"""$\bar y\,\sigma(a)\,(1 + a(1 - \sigma(a)))$."""
+    s = 1 / (1 + xp.exp(-input))
+    return grad_output * (s * (1 + input * (1 - s)))
+
+
+derivative(_silu, input=lambda g, input: silu_backward(g, input))
+derivative(silu_backward,
+    grad_output=lambda g, input: silu_backward(g, input),
+    input=lambda g, grad_output, input: g * grad_output * _silu_second(input))
+
+
+def _silu_second(x):
+    s = x.sigmoid()
+    return s * (1 - s) * (2 + x * (1 - 2 * s))
+
+
+def silu(input: Any, inplace: bool = False) -> Any:
+    r"""$a\,\sigma(a)$, also called swish."""
+    return _finish(_silu, input, inplace)
+
+
+@primitive(name="softplus")
+def _softplus(xp, input, *, beta, threshold):
+    scaled = input * input.dtype.type(beta)
+    return xp.where(scaled > threshold, input,
+                    xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / input.dtype.type(beta))
+
+
+derivative(_softplus, input=lambda g, input, beta, threshold: g.where(
+    input * beta > threshold, g * (input * beta).sigmoid()))
+
+
+def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    r"""$\ln(1 + e^{\beta a})/\beta$: a smooth relu; $a$ itself above the threshold."""
+    return _softplus(input, beta=beta, threshold=threshold)
+
+
+@primitive(name="mish")
+def _mish(xp, input):
+    r"""$y = a\tanh(\ln(1 + e^a))$."""
+    return input * xp.tanh(xp.logaddexp(input, 0).astype(input.dtype))
+
+
+derivative(_mish, input=lambda g, input: g * _mish_slope(input))
+
+
+def _mish_slope(x):
+    gate = softplus(x).tanh()
+    return gate + x * x.sigmoid() * (1 - gate * gate)
+
+
+def mish(input: Any, inplace: bool = False) -> Any:
+    r"""$a\tanh(\mathrm{softplus}(a))$."""
+    return _finish(_mish, input, inplace)
+
+
+@primitive(name="log_sigmoid")
+def logsigmoid(xp, input):
+    r"""$\ln\sigma(a) = \min(a, 0) - \ln(1 + e^{-|a|})$."""
+    return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
+
+
+derivative(logsigmoid, input=lambda g, input: g * (-input).sigmoid())
+
+
+def glu(input: Any, dim: int = -1) -> Any:
+    r"""The first half times the sigmoid of the second."""
+    if not input._data.ndim:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    size = input._data.shape[dim]
+    if size % 2:
+        raise RuntimeError("Halving dimension must be even, but dimension "
+                           f"{dim % input._data.ndim} is size {size}")
+    return input.narrow(dim, 0, size // 2) * input.narrow(dim, size // 2, size // 2).sigmoid()
+
+
+# --- piecewise linear ----------------------------------------------------------------------------
+
+@primitive(name="hardsigmoid")
+def _hardsigmoid(xp, input):
+    return xp.clip(input + 3, 0, 6) / input.dtype.type(6)
+
+
+derivative(_hardsigmoid, input=lambda g, input: (g / 6).masked_fill(
+    (input <= -3) | (input >= 3), 0))
+
+
+def hardsigmoid(input: Any, inplace: bool = False) -> Any:
+    r"""$\mathrm{clamp}(a + 3, 0, 6)/6$."""
+    return _finish(_hardsigmoid, input, inplace)
+
+
+@primitive(name="hardswish")
+def _hardswish(xp, input):
+    return input * xp.clip(input + 3, 0, 6) / input.dtype.type(6)
+
+
+derivative(_hardswish, input=lambda g, input: (g * (input / 3 + 0.5)).masked_fill(
+    input <= -3, 0).where(input < 3, g))
+
+
+def hardswish(input: Any, inplace: bool = False) -> Any:
+    r"""$a\,\mathrm{clamp}(a + 3, 0, 6)/6$."""
+    return _finish(_hardswish, input, inplace)
+
+
+@primitive(name="hardshrink")
+def _hardshrink(xp, input, *, lambd):
+    return xp.where(xp.abs(input) <= lambd, input.dtype.type(0), input)
+
+
+@primitive(name="softshrink")
+def _softshrink(xp, input, *, lambd):
+    shrunk = input - xp.clip(input, input.dtype.type(-lambd), input.dtype.type(lambd))
+    return shrunk
+
+
+for _shrink in (_hardshrink, _softshrink):
+    derivative(_shrink, input=lambda g, input, lambd: g.masked_fill(input.abs() <= lambd, 0))
+
+
+def hardshrink(input: Any, lambd: float = 0.5) -> Any:
+    r"""0 where $|a| \le \lambda$."""
+    return _hardshrink(input, lambd=lambd)
+
+
+def softshrink(input: Any, lambd: float = 0.5) -> Any:
+    r"""$a$ moved by $\lambda$ towards 0."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return _softshrink(input, lambd=lambd)
+
+
+def softsign(input: Any) -> Any:
+    r"""$a / (1 + |a|)$."""
+    return input / (input.abs() + 1)
+
+
+def tanhshrink(input: Any) -> Any:
+    r"""$a - \tanh a$."""
+    return input - input.tanh()

@@ -1,0 +1,133 @@
+"""Complex numbers: parts, conjugates, and views between pairs of reals and complex numbers.
+
+Gradients follow torch's convention: the gradient of a real loss L with respect to z = x + iy is
+dL/dx + i dL/dy, so that a step against it descends. A rule then multiplies by the conjugate of the
+derivative.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..primitive import derivative, primitive, view
+from .pointwise import masked
+
+__all__ = ["angle", "complex", "conj", "conj_physical", "imag", "is_complex", "polar", "real",
+           "resolve_conj", "view_as_complex", "view_as_real"]
+
+
+@primitive(promote="exact", name="conj")
+def _conj(xp, input):
+    r"""$y = a^*$, so $\bar a = \bar y^*$."""
+    return input.conj()
+
+
+derivative(_conj, input=lambda g: g.conj())
+
+
+def conj(input: Any) -> Any:
+    """The complex conjugate; a real tensor is its own."""
+    return _conj(input) if input._data.dtype.kind == "c" else input
+
+
+conj_physical = conj
+
+
+def resolve_conj(input: Any) -> Any:
+    """The tensor itself: conjugates are computed at once here, never remembered as a bit."""
+    return input
+
+
+@view(name="real")
+def _real(xp, input):
+    return input.real
+
+
+@view(name="imag")
+def _imag(xp, input):
+    return input.imag
+
+
+derivative(_real, input=lambda g: g)
+derivative(_imag, input=lambda g: g * 1j)
+
+
+def real(input: Any) -> Any:
+    """The real parts, as a view."""
+    return _real(input) if input._data.dtype.kind == "c" else input
+
+
+def imag(input: Any) -> Any:
+    """The imaginary parts, as a view."""
+    if input._data.dtype.kind != "c":
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return _imag(input)
+
+
+@view
+def view_as_real(xp, input):
+    """The complex tensor as pairs (real, imaginary): shape (*, 2)."""
+    if input.dtype.kind != "c":
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    part = input.real
+    return xp.lib.stride_tricks.as_strided(
+        part, (*part.shape, 2), (*part.strides, part.dtype.itemsize))
+
+
+@view
+def view_as_complex(xp, input):
+    """Pairs in the last dimension as complex numbers: shape (*, 2) -> (*)."""
+    if input.dtype.kind != "f":
+        raise RuntimeError("view_as_complex is only supported for half, float and double tensors, "
+                           f"but got a tensor of scalar type: {input.dtype.name}")
+    if not input.ndim:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if input.shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    if input.strides[-1] != input.dtype.itemsize:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    return input.view("c8" if input.dtype.itemsize == 4 else "c16")[..., 0]
+
+
+derivative(view_as_real, input=lambda g: view_as_complex(g.contiguous()))
+derivative(view_as_complex, input=lambda g: view_as_real(g))
+
+
+@primitive(promote="int_to_float", name="angle")
+def angle(xp, input):
+    r"""$\arg a$; for real numbers 0 or $\pi$."""
+    if input.dtype.kind == "c":
+        return xp.angle(input)
+    return xp.where(xp.isnan(input), input, xp.where(input < 0, xp.pi, 0)).astype(input.dtype)
+
+
+derivative(angle, input=lambda g, input: _angle_rule(g, input))
+
+
+def _angle_rule(g, input):
+    if not input.is_complex():
+        return g.zeros_like()
+    size = input.abs()
+    return masked(1j * g * input / (size * size), size != 0)
+
+
+@primitive(promote="default", name="complex")
+def complex(xp, real, imag):
+    """$x + iy$ from its parts."""
+    result = xp.empty(xp.broadcast_shapes(real.shape, imag.shape) if hasattr(
+        xp, "broadcast_shapes") else (real + imag).shape, "c8" if real.dtype.itemsize == 4 else "c16")
+    result.real, result.imag = real, imag
+    return result
+
+
+derivative(complex, real=lambda g: g.real, imag=lambda g: g.imag)
+
+
+def polar(abs: Any, angle: Any) -> Any:
+    r"""$r\,e^{i\phi}$."""
+    return complex(abs * angle.cos(), abs * angle.sin())
+
+
+def is_complex(input: Any) -> bool:
+    """Whether the elements are complex numbers."""
+    return input._data.dtype.kind == "c"

@@ -1,0 +1,121 @@
+"""softmax and log_softmax: fused forward, a fused first derivative, and a rule for the second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..primitive import derivative, primitive
+from .dims import wrap_dim
+
+__all__ = ["log_softmax", "softmax", "softmin"]
+
+
+def row_sums(xp, array):
+    """The sums over the last axis, kept as a dimension; a product with ones is BLAS's work."""
+    if xp is np and array.dtype.char in "fd" and array.flags.c_contiguous and array.size:
+        ones = np.ones(array.shape[-1], array.dtype)
+        total = np.vecdot(array, ones) if array.shape[-1] >= 64 else array @ ones
+        return total[..., None]
+    return array.sum(axis=-1, keepdims=True)
+
+
+def _last(array, dim):
+    return array if dim == array.ndim - 1 or not array.ndim else array.swapaxes(dim, -1)
+
+
+
+@primitive(name="softmax")
+def _softmax(xp, input, *, dim):
+    r"""$y_i = e^{a_i - \max a} / \sum_j e^{a_j - \max a}$."""
+    if not input.size:
+        return input.copy()
+    rows = _last(input, dim) if input.ndim else input.reshape(1)
+    y = xp.exp(rows - rows.max(axis=-1, keepdims=True))
+    y /= row_sums(xp, y)
+    return xp.ascontiguousarray(_last(y, dim)) if input.ndim else y.reshape(())
+
+
+derivative(_softmax, input=lambda g, result, dim: _softmax_backward_data(g, result, dim=dim))
+
+
+@primitive(name="softmax_backward_data", node_name="SoftmaxBackwardDataBackward0")
+def _softmax_backward_data(xp, grad_output, output, *, dim):
+    r"""$\bar a = y\,(\bar y - \sum_j \bar y_j y_j)$."""
+    product = grad_output * output
+    if not output.ndim:
+        return product - output * product
+    product -= output * product.sum(axis=dim, keepdims=True)
+    return product
+
+
+derivative(_softmax_backward_data,
+    grad_output=lambda g, output, dim: _softmax_backward_data(g, output, dim=dim),
+    output=lambda g, grad_output, output, dim: (
+        g * grad_output - g * (grad_output * output).sum(dim, True)
+        - grad_output * (g * output).sum(dim, True)))
+
+
+@primitive(name="log_softmax")
+def _log_softmax(xp, input, *, dim):
+    r"""$y_i = a_i - \max a - \ln\sum_j e^{a_j - \max a}$."""
+    if not input.size:
+        return input.copy()
+    rows = _last(input, dim) if input.ndim else input.reshape(1)
+    y = rows - rows.max(axis=-1, keepdims=True)
+    y -= xp.log(row_sums(xp, xp.exp(y)))
+    return xp.ascontiguousarray(_last(y, dim)) if input.ndim else y.reshape(())
+
+
+derivative(_log_softmax,
+    input=lambda g, result, dim: _log_softmax_backward_data(g, result, dim=dim))
+
+
+@primitive(name="log_softmax_backward_data", node_name="LogSoftmaxBackwardDataBackward0")
+def _log_softmax_backward_data(xp, grad_output, output, *, dim):
+    r"""$\bar a = \bar y - e^y \sum_j \bar y_j$."""
+    total = grad_output.sum(axis=dim, keepdims=True) if output.ndim else grad_output
+    product = xp.exp(output)
+    product *= total
+    return xp.subtract(grad_output, product)
+
+
+derivative(_log_softmax_backward_data,
+    grad_output=lambda g, output, dim: g - (g * output.exp()).sum(dim, True),
+    output=lambda g, grad_output, output, dim: (
+        -g * grad_output.sum(dim, True) * output.exp()))
+
+
+def _chosen(input: Any, dim: int | None, dtype: Any) -> tuple:
+    """The input in the wanted dtype, and the dim (torch's old default where none is given)."""
+    ndim = input._data.ndim
+    if dim is None:
+        dim = 0 if ndim in (0, 1, 3) else 1
+    if dtype is not None:
+        input = input.to(dtype)
+    return input, wrap_dim(dim, ndim)
+
+
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """Positive numbers that sum to 1 along `dim`, in the ratios of $e^a$."""
+    input, dim = _chosen(input, dim, dtype)
+    if input._data.dtype.kind in "biu":
+        raise NotImplementedError(
+            f"\"softmax_lastdim_kernel_impl\" not implemented for '{input.dtype.scalar_name}'")
+    return _softmax(input, dim=dim)
+
+
+def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3,
+                dtype: Any = None) -> Any:
+    """The logarithm of softmax, computed without the loss of small probabilities."""
+    input, dim = _chosen(input, dim, dtype)
+    if input._data.dtype.kind in "biu":
+        raise NotImplementedError("\"log_softmax_lastdim_kernel_impl\" not implemented for "
+                                  f"'{input.dtype.scalar_name}'")
+    return _log_softmax(input, dim=dim)
+
+
+def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """`softmax(-input)`."""
+    return softmax(-input, dim, dtype=dtype)
