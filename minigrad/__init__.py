@@ -7,10 +7,115 @@ This file is the `torch` namespace: every public name, imported from where it is
 
 from __future__ import annotations
 
+from math import e, inf, nan, pi
 from typing import NoReturn
 
+from . import amp, autograd, cuda, nn, optim, random, utils
+from .amp import autocast, is_autocast_enabled
+from .autograd.grad_mode import (
+    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
+    set_grad_enabled,
+)
+from .device import device
+from .dtypes import (
+    bfloat16, cdouble, cfloat, complex64, complex128, double, dtype, float16, float32, float64,
+    get_default_dtype, half, int8, int16, int32, int64, long, set_default_dtype, short, uint8,
+    uint16, uint32, uint64,
+)
+from .dtypes import bool_ as bool
+from .dtypes import float_ as float
+from .dtypes import int_ as int
+from .layout import (
+    channels_last, contiguous_format, layout, memory_format, preserve_format, strided,
+)
+from .legacy_types import (
+    BFloat16Tensor, BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor,
+    IntTensor, LongTensor, ShortTensor,
+)
 from .memory import keep_freed_memory
+from .ops.activation import (
+    celu, hardshrink, prelu, relu, rrelu, selu, threshold,
+)
+from .ops.arithmetic import (
+    add, div, mul, neg, pow, rsub, sub, true_divide,
+)
+from .ops.comparison import (
+    allclose, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
+    bitwise_xor, eq, equal, ge, greater, greater_equal, gt, isclose, isfinite, isinf, isnan,
+    isneginf, isposinf, le, less, less_equal, logical_and, logical_not, logical_or, logical_xor,
+    lt, ne, not_equal,
+)
+from .ops.complex import (
+    angle, complex, conj, conj_physical, imag, is_complex, polar, real, resolve_conj,
+    view_as_complex, view_as_real,
+)
+from .ops.creation import (
+    arange, empty, empty_like, empty_strided, eye, fill, full, full_like, linspace, logspace,
+    ones, ones_like, range, scalar_tensor, tril_indices, triu_indices, zeros, zeros_like,
+)
+from .ops.dropout import (
+    alpha_dropout, dropout, feature_alpha_dropout, feature_dropout,
+)
+from .ops.embedding import (
+    embedding,
+)
+from .ops.from_data import (
+    as_tensor, asarray, from_numpy, frombuffer, tensor,
+)
+from .ops.indexing import (
+    index_put, index_put_,
+)
+from .ops.joining import (
+    atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
+    concatenate, dstack, hstack, row_stack, stack, vstack,
+)
+from .ops.parts import (
+    diagonal, narrow, select,
+)
+from .ops.pointwise import (
+    abs, absolute, acos, acosh, addcdiv, addcmul, asin, asinh, atan, atan2, atanh, ceil, clamp,
+    clamp_max, clamp_min, clip, cos, cosh, digamma, erf, erfc, erfinv, exp, exp2, expm1, fix,
+    floor, floor_divide, fmod, frac, lerp, lgamma, log, log10, log1p, log2, logaddexp, logit,
+    masked_fill, maximum, minimum, polygamma, reciprocal, remainder, round, rsqrt, sgn, sigmoid,
+    sign, sin, sinh, sqrt, square, tan, tanh, trunc, where,
+)
+from .ops.queries import (
+    can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,
+)
+from .ops.reduction import (
+    all, amax, amin, aminmax, any, argmax, argmin, count_nonzero, cumprod, cumsum, dist,
+    logcumsumexp, logsumexp, max, mean, median, min, nanmean, nansum, norm, prod, std, std_mean,
+    sum, var, var_mean,
+)
+from .ops.scatter import (
+    argwhere, diagonal_scatter, gather, index_add, index_copy, index_fill, index_select,
+    masked_select, narrow_copy, nonzero, scatter, scatter_add, select_scatter, slice_scatter,
+    take, take_along_dim,
+)
+from .ops.shape import (
+    chunk, clone, diag, diag_embed, diagflat, dsplit, flip, fliplr, flipud, hsplit, meshgrid,
+    repeat_interleave, roll, rot90, split, split_with_sizes, tensor_split, tile, tril, triu,
+    unbind, vsplit,
+)
+from .ops.softmax import (
+    log_softmax, softmax,
+)
+from .ops.views import (
+    adjoint, broadcast_shapes, broadcast_tensors, broadcast_to, flatten, moveaxis, movedim,
+    permute, ravel, reshape, squeeze, swapaxes, swapdims, t, transpose, unflatten, unsqueeze,
+)
+from .printing import set_printoptions
+from .tensor import Size, Tensor
+from .threads import get_num_threads, set_num_threads
+from .type_info import finfo, iinfo
+
+__version__ = "0.1.0"
+newaxis = None
 
 keep_freed_memory()
 
-from . import tensor as _tensor  # noqa: E402 (isort: the Tensor class comes before its users)
+
+def __getattr__(name: str) -> NoReturn:
+    from .run import missing
+
+    missing(__name__, name)

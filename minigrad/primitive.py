@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -189,7 +190,7 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     plain = not op.variadic and set(op.defaults) == set(op.keywords) and len(outputs) == 1
     call: Any
     if plain and len(op.inputs) == 2:
-        call = _binary(op)
+        call = _binary(op, run)
     elif plain and len(op.inputs) == 1:
         call = _unary(op)
     else:
@@ -206,8 +207,11 @@ def _dress(call: Any, op: Op) -> Any:
     return call
 
 
-def _binary(op: Op) -> Callable:
-    """The call of a two-tensor op: the road most ops take, so it is short (a µs counts here)."""
+def _binary(op: Op, run: Callable) -> Callable:
+    """The call of a two-tensor op: the road most ops take, so it is short (a µs counts here).
+
+    `run` takes over what is not plain: other types than two arrays of one dtype.
+    """
     kernel, ready = op.kernel, op.ready
 
     def call(input, other, **values):
@@ -216,9 +220,9 @@ def _binary(op: Op) -> Callable:
         try:
             x, y = input._data, other._data
         except AttributeError:  # a Python number
-            other = beside(input, other, ready)
-            if not isinstance(other, TensorBase):
-                return run(op, (input, other), {})
+            number, other = other, beside(input, other, ready)
+            if other is None:
+                return run(op, (input, number), {})
             x, y = input._data, other._data
         if type(x) is type(y) is _ndarray and x.dtype is y.dtype and x.dtype in ready:
             try:
@@ -235,14 +239,34 @@ def _binary(op: Op) -> Callable:
     return call
 
 
+def operator(function: Callable) -> Callable:
+    """The method behind a Python operator: `x + y` asks y where x does not know what to do."""
+    op = getattr(function, "op", None)
+    if op is not None:
+        return _dress(_binary(op, _run_or_decline), op)
+
+    def method(self, other):
+        return function(self, other) if _is_operand(other) else NotImplemented
+
+    return functools.update_wrapper(method, function)
+
+
+def _is_operand(value: Any) -> bool:
+    return isinstance(value, TensorBase | numbers.Number | np.bool_)
+
+
+def _run_or_decline(op: Op, inputs: tuple, values: dict) -> Any:
+    return run(op, inputs, values) if _is_operand(inputs[1]) else NotImplemented
+
+
 def beside(tensor: Any, number: Any, ready: frozenset) -> Any:
     """`number` as a 0-d tensor of `tensor`'s dtype, where that is plainly its place: a float or an
-    int beside a floating-point tensor. Otherwise the number as it is, for `run` to convert."""
+    int beside a floating-point tensor. Otherwise None, and `run` does the conversion."""
     if isinstance(tensor, TensorBase) and (type(number) is float or type(number) is int):
         data = tensor._data
         if type(data) is _ndarray and data.dtype.kind == "f" and data.dtype in ready:
             return wrap(np.array(number, data.dtype))
-    return number
+    return None
 
 
 def _unary(op: Op) -> Callable:

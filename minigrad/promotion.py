@@ -71,7 +71,7 @@ def _operands(op: Any, inputs: tuple) -> tuple[list, list]:
             votes.append((data.dtype, 2 if data.ndim else 1))
         elif operand is None:
             arrays.append(None)
-        elif isinstance(operand, numbers.Number | np.bool_) and position > 0:
+        elif isinstance(operand, numbers.Number | np.bool_) and len(inputs) > 1:
             arrays.append(None)
             votes.append((dtypes.of_number(operand).numpy, 0))
         else:

@@ -5,12 +5,29 @@ from __future__ import annotations
 import builtins
 import math
 
-from . import core, graph, printing
+from . import core, dtypes, graph, legacy_types, printing
 from .core import TensorBase
 from .inplace import inplace
-from .ops import arithmetic, convert, indexing, parts, scatter, strided, views
+from .ops import (
+    activation,
+    arithmetic,
+    comparison,
+    convert,
+    creation,
+    from_data,
+    indexing,
+    parts,
+    pointwise,
+    reduction,
+    scatter,
+    strided,
+    views,
+)
+from .ops import complex as ops_complex
 from .ops import shape as ops_shape
+from .ops import softmax as ops_softmax
 from .ops.dims import wrap_dim
+from .primitive import operator
 
 
 class Size(tuple):
@@ -37,21 +54,30 @@ class Size(tuple):
 class Tensor(TensorBase):
     """A multi-dimensional array that knows how it was computed."""
 
+    def __new__(cls, *args):
+        return legacy_types.construct(args, dtypes.get_default_dtype())
+
     # --- arithmetic
     add, add_ = arithmetic.add, inplace(arithmetic.add)
     sub, sub_ = arithmetic.sub, inplace(arithmetic.sub)
     mul, mul_ = arithmetic.mul, inplace(arithmetic.mul)
     div, div_ = arithmetic.div, inplace(arithmetic.div)
+    true_divide, true_divide_ = arithmetic.true_divide, inplace(arithmetic.true_divide)
     pow, pow_ = arithmetic.pow, inplace(arithmetic.pow)
     neg, neg_ = arithmetic.neg, inplace(arithmetic.neg)
-    __add__ = __radd__ = arithmetic.add
-    __mul__ = __rmul__ = arithmetic.mul
-    __sub__, __rsub__ = arithmetic.sub, arithmetic.rsub
+    subtract, multiply, divide, negative = sub, mul, div, neg
+    subtract_, multiply_, divide_, negative_ = sub_, mul_, div_, neg_
+    __add__ = __radd__ = operator(arithmetic.add)
+    __mul__ = __rmul__ = operator(arithmetic.mul)
+    __sub__, __rsub__ = operator(arithmetic.sub), operator(arithmetic.rsub)
     __neg__ = arithmetic.neg
-    __truediv__ = arithmetic.true_divide
-    __pow__ = arithmetic.pow
-    __iadd__, __isub__, __imul__ = add_, sub_, mul_
-    __itruediv__ = div_
+    __truediv__, __rtruediv__ = operator(arithmetic.true_divide), operator(arithmetic.rdiv)
+    __floordiv__ = operator(pointwise.floor_divide)
+    __rfloordiv__ = operator(pointwise.rfloordiv)
+    __mod__, __rmod__ = operator(pointwise.remainder), operator(pointwise.rmod)
+    __pow__, __rpow__ = operator(arithmetic.pow), operator(arithmetic.rpow)
+    __iadd__, __isub__, __imul__ = operator(add_), operator(sub_), operator(mul_)
+    __itruediv__, __ipow__ = operator(div_), operator(pow_)
 
     # --- dtype, device, Python numbers, NumPy
     to, type_as, type, cpu, cuda = (
@@ -64,7 +90,8 @@ class Tensor(TensorBase):
     _cast = convert.cast
     detach, detach_ = convert.detach, convert.detach_
     item, tolist, numpy = convert.item, convert.tolist, convert.numpy
-    __array__, __bool__, __index__ = convert.array, convert.truth, convert.index
+    __array__, __array_wrap__ = convert.array, convert.array_wrap
+    __bool__, __index__ = convert.truth, convert.index
 
     __float__, __int__, __complex__ = (
         convert.to_float, convert.to_int, convert.to_complex_number)
@@ -162,8 +189,119 @@ class Tensor(TensorBase):
     _same_view = strided.same_view
 
     # --- pointwise, comparison, activation
+    sqrt, sqrt_ = pointwise.sqrt, inplace(pointwise.sqrt)
+    rsqrt, rsqrt_ = pointwise.rsqrt, inplace(pointwise.rsqrt)
+    reciprocal, reciprocal_ = pointwise.reciprocal, inplace(pointwise.reciprocal)
+    square, square_ = pointwise.square, inplace(pointwise.square)
+    exp, exp_ = pointwise.exp, inplace(pointwise.exp)
+    exp2, exp2_ = pointwise.exp2, inplace(pointwise.exp2)
+    expm1, expm1_ = pointwise.expm1, inplace(pointwise.expm1)
+    log, log_ = pointwise.log, inplace(pointwise.log)
+    log2, log2_ = pointwise.log2, inplace(pointwise.log2)
+    log10, log10_ = pointwise.log10, inplace(pointwise.log10)
+    log1p, log1p_ = pointwise.log1p, inplace(pointwise.log1p)
+    sin, sin_ = pointwise.sin, inplace(pointwise.sin)
+    cos, cos_ = pointwise.cos, inplace(pointwise.cos)
+    tan, tan_ = pointwise.tan, inplace(pointwise.tan)
+    asin, asin_ = pointwise.asin, inplace(pointwise.asin)
+    acos, acos_ = pointwise.acos, inplace(pointwise.acos)
+    atan, atan_ = pointwise.atan, inplace(pointwise.atan)
+    atan2, atan2_ = pointwise.atan2, inplace(pointwise.atan2)
+    sinh, sinh_ = pointwise.sinh, inplace(pointwise.sinh)
+    cosh, cosh_ = pointwise.cosh, inplace(pointwise.cosh)
+    tanh, tanh_ = pointwise.tanh, inplace(pointwise.tanh)
+    asinh, asinh_ = pointwise.asinh, inplace(pointwise.asinh)
+    acosh, acosh_ = pointwise.acosh, inplace(pointwise.acosh)
+    atanh, atanh_ = pointwise.atanh, inplace(pointwise.atanh)
+    erf, erf_ = pointwise.erf, inplace(pointwise.erf)
+    erfc, erfc_ = pointwise.erfc, inplace(pointwise.erfc)
+    erfinv, erfinv_ = pointwise.erfinv, inplace(pointwise.erfinv)
+    lgamma, lgamma_ = pointwise.lgamma, inplace(pointwise.lgamma)
+    digamma, digamma_ = pointwise.digamma, inplace(pointwise.digamma)
+    polygamma, polygamma_ = pointwise.polygamma, inplace(pointwise.polygamma)
+    sigmoid, sigmoid_ = pointwise.sigmoid, inplace(pointwise.sigmoid)
+    logit, logit_ = pointwise.logit, inplace(pointwise.logit)
+    floor, floor_ = pointwise.floor, inplace(pointwise.floor)
+    ceil, ceil_ = pointwise.ceil, inplace(pointwise.ceil)
+    trunc, trunc_ = pointwise.trunc, inplace(pointwise.trunc)
+    fix, fix_ = pointwise.fix, inplace(pointwise.fix)
+    round, round_ = pointwise.round, inplace(pointwise.round)
+    frac, frac_ = pointwise.frac, inplace(pointwise.frac)
+    sign, sign_ = pointwise.sign, inplace(pointwise.sign)
+    sgn, sgn_ = pointwise.sgn, inplace(pointwise.sgn)
+    abs, abs_ = pointwise.abs, inplace(pointwise.abs)
+    remainder, remainder_ = pointwise.remainder, inplace(pointwise.remainder)
+    fmod, fmod_ = pointwise.fmod, inplace(pointwise.fmod)
+    floor_divide, floor_divide_ = pointwise.floor_divide, inplace(pointwise.floor_divide)
+    clamp, clamp_ = pointwise.clamp, inplace(pointwise.clamp)
+    clamp_min, clamp_min_ = pointwise.clamp_min, inplace(pointwise.clamp_min)
+    clamp_max, clamp_max_ = pointwise.clamp_max, inplace(pointwise.clamp_max)
+    clip, clip_ = pointwise.clip, inplace(pointwise.clip)
+    lerp, lerp_ = pointwise.lerp, inplace(pointwise.lerp)
+    addcmul, addcmul_ = pointwise.addcmul, inplace(pointwise.addcmul)
+    addcdiv, addcdiv_ = pointwise.addcdiv, inplace(pointwise.addcdiv)
+    masked_fill, masked_fill_ = pointwise.masked_fill, inplace(pointwise.masked_fill)
+    absolute, absolute_ = pointwise.absolute, inplace(pointwise.absolute)
+    __abs__ = abs
+    arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
+    arcsinh, arccosh, arctanh = asinh, acosh, atanh
+    maximum, minimum, logaddexp = pointwise.maximum, pointwise.minimum, pointwise.logaddexp
+    def where(self, condition, other):
+        return pointwise.where(condition, self, other)
+
+    eq, eq_ = comparison.eq, inplace(comparison.eq)
+    ne, ne_ = comparison.ne, inplace(comparison.ne)
+    lt, lt_ = comparison.lt, inplace(comparison.lt)
+    le, le_ = comparison.le, inplace(comparison.le)
+    gt, gt_ = comparison.gt, inplace(comparison.gt)
+    ge, ge_ = comparison.ge, inplace(comparison.ge)
+    logical_and, logical_and_ = comparison.logical_and, inplace(comparison.logical_and)
+    logical_or, logical_or_ = comparison.logical_or, inplace(comparison.logical_or)
+    logical_xor, logical_xor_ = comparison.logical_xor, inplace(comparison.logical_xor)
+    logical_not, logical_not_ = comparison.logical_not, inplace(comparison.logical_not)
+    bitwise_and, bitwise_and_ = comparison.bitwise_and, inplace(comparison.bitwise_and)
+    bitwise_or, bitwise_or_ = comparison.bitwise_or, inplace(comparison.bitwise_or)
+    bitwise_xor, bitwise_xor_ = comparison.bitwise_xor, inplace(comparison.bitwise_xor)
+    bitwise_not, bitwise_not_ = comparison.bitwise_not, inplace(comparison.bitwise_not)
+    bitwise_left_shift, bitwise_left_shift_ = comparison.bitwise_left_shift, inplace(comparison.bitwise_left_shift)
+    bitwise_right_shift, bitwise_right_shift_ = comparison.bitwise_right_shift, inplace(comparison.bitwise_right_shift)
+    greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+    equal, allclose, isclose = comparison.equal, comparison.allclose, comparison.isclose
+    isnan, isinf, isfinite = comparison.isnan, comparison.isinf, comparison.isfinite
+    isposinf, isneginf = comparison.isposinf, comparison.isneginf
+    __eq__, __ne__ = operator(comparison.eq), operator(comparison.ne)
+    __lt__, __le__ = operator(comparison.lt), operator(comparison.le)
+    __gt__, __ge__ = operator(comparison.gt), operator(comparison.ge)
+    __and__ = __rand__ = operator(comparison.bitwise_and)
+    __or__ = __ror__ = operator(comparison.bitwise_or)
+    __xor__ = __rxor__ = operator(comparison.bitwise_xor)
+    __invert__ = comparison.bitwise_not
+    __lshift__ = operator(comparison.bitwise_left_shift)
+    __rshift__ = operator(comparison.bitwise_right_shift)
+    __iand__, __ior__, __ixor__ = (
+        operator(bitwise_and_), operator(bitwise_or_), operator(bitwise_xor_))
+
+    relu, relu_ = activation.relu, inplace(activation.relu)
+    prelu = activation.prelu
+    softmax, log_softmax = ops_softmax.softmax, ops_softmax.log_softmax
+
+    # --- complex numbers
+    conj, conj_physical, resolve_conj = (
+        ops_complex.conj, ops_complex.conj_physical, ops_complex.resolve_conj)
+    real, imag = property(ops_complex.real), property(ops_complex.imag)
+    angle = ops_complex.angle
+    view_as_real, view_as_complex = ops_complex.view_as_real, ops_complex.view_as_complex
 
     # --- reduction, sorting
+    all, any, sum = reduction.all, reduction.any, reduction.sum
+    mean, prod, var = reduction.mean, reduction.prod, reduction.var
+    std, max, min = reduction.std, reduction.max, reduction.min
+    amax, amin, aminmax = reduction.amax, reduction.amin, reduction.aminmax
+    argmax, argmin, median = reduction.argmax, reduction.argmin, reduction.median
+    norm, dist, cumprod = reduction.norm, reduction.dist, reduction.cumprod
+    cumsum, logcumsumexp, logsumexp = reduction.cumsum, reduction.logcumsumexp, reduction.logsumexp
+    count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
+    cumsum_, cumprod_ = inplace(reduction.cumsum), inplace(reduction.cumprod)
 
     # --- shape, views, joining
     view, view_as, reshape, reshape_as = (
@@ -225,6 +363,12 @@ class Tensor(TensorBase):
     # --- matrix products
 
     # --- creation, random
+    new_zeros, new_ones, new_empty = creation.new_zeros, creation.new_ones, creation.new_empty
+    new_full, new_empty_strided = creation.new_full, creation.new_empty_strided
+    new_tensor = from_data.new_tensor
+    zeros_like, ones_like, empty_like = (
+        creation.zeros_like, creation.ones_like, creation.empty_like)
+    zero_, fill_ = creation.zero_, creation.fill_
 
 
 core.Tensor = Tensor

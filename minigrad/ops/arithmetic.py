@@ -78,6 +78,11 @@ derivative(true_divide,
     other=lambda g, input, other: -g * ((input / other) / other).conj())
 
 
+def rdiv(input: Any, other: Any) -> Any:
+    """`other / input` for a number on the left: a reciprocal and a product, as torch records it."""
+    return input.reciprocal() * other
+
+
 @primitive(promote="default", name="div", overload=1)
 def _div_rounded(xp, input, other, *, rounding_mode):
     """The quotient rounded down ("floor") or towards zero ("trunc"); its derivative is 0."""
@@ -171,6 +176,11 @@ def pow(input: Any, exponent: Any) -> Any:
     if not isinstance(input, TensorBase):
         return _pow_of_number(exponent, input)
     return pow_tensor(input, exponent)
+
+
+def rpow(input: Any, other: Any) -> Any:
+    """`other ** input`."""
+    return pow(other, input)
 
 
 def _common_type(tensor, number):

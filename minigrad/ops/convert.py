@@ -170,6 +170,12 @@ def array(input: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray
     return data if dtype is None else data.astype(dtype, copy=False)
 
 
+def array_wrap(input: Any, result: np.ndarray, context: Any = None,
+               return_scalar: bool = False) -> Any:
+    """What NumPy makes of a NumPy function's result when a tensor went in: a tensor again."""
+    return wrap(np.asarray(result))
+
+
 def truth(input: Any) -> bool:
     """`bool(tensor)`: the truth of its one element."""
     if input._data.size != 1:

@@ -15,6 +15,16 @@ import numpy as np
 from ..core import TensorBase
 from ..device import special
 from ..primitive import derivative, primitive
+from .arithmetic import div
+from .creation import common_operands
+
+__all__ = [
+    "abs", "absolute", "acos", "acosh", "addcdiv", "addcmul", "asin", "asinh", "atan", "atan2",
+    "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "cos", "cosh", "digamma", "erf",
+    "erfc", "erfinv", "exp", "exp2", "expm1", "fix", "floor", "floor_divide", "fmod", "frac",
+    "lerp", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logit", "masked_fill",
+    "maximum", "minimum", "polygamma", "reciprocal", "remainder", "round", "rsqrt", "sgn",
+    "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc", "where"]
 
 # --- roots and powers ----------------------------------------------------------------------------
 
@@ -482,7 +492,17 @@ derivative(fmod,
 
 def floor_divide(input: Any, other: Any) -> Any:
     r"""$\lfloor a / b \rfloor$."""
-    return input.div(other, rounding_mode="floor")
+    return div(input, other, rounding_mode="floor")
+
+
+def rfloordiv(input: Any, other: Any) -> Any:
+    """`other // input`."""
+    return floor_divide(*common_operands(other, input))
+
+
+def rmod(input: Any, other: Any) -> Any:
+    """`other % input`."""
+    return remainder(*common_operands(other, input))
 
 
 # --- absolute value and sign ---------------------------------------------------------------------
@@ -622,8 +642,6 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
-    from .creation import common_operands
-
     if condition.dtype.name not in ("bool", "uint8"):
         raise RuntimeError("where expected condition to be a boolean tensor, but got a tensor with "
                            f"dtype {condition.dtype.scalar_name}")

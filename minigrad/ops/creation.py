@@ -1,0 +1,479 @@
+"""New tensors from sizes and numbers: constants, ranges, the `*_like` and `new_*` forms.
+
+Tensors made from existing data are in from_data.py, random ones in random.py.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..core import TensorBase, wrap
+from ..device import ARRAY_MODULES, device, device_of, module_for
+from ..inplace import inplace, write
+from ..primitive import derivative, primitive
+
+__all__ = [
+    "arange", "empty", "empty_like", "empty_strided", "eye", "fill", "full", "full_like",
+    "linspace", "logspace", "ones", "ones_like", "range", "scalar_tensor", "tril_indices",
+    "triu_indices", "zeros", "zeros_like"]
+
+# --- the arguments that all of them take ---------------------------------------------------------
+
+_PYTHON_TYPES = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float64,
+                 complex: dtypes.complex128}
+
+
+def dtype_argument(name: str, dtype: Any, default: dtypes.dtype | None = None) -> dtypes.dtype:
+    """`dtype=` as given: one of ours, a Python type, or None for the default."""
+    if isinstance(dtype, dtypes.dtype):
+        return dtype
+    if dtype is None:
+        return default or dtypes.get_default_dtype()
+    if dtype in _PYTHON_TYPES:
+        return _PYTHON_TYPES[dtype]
+    raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
+
+
+def size_of(name: str, size: tuple) -> tuple[int, ...]:
+    """The size in `zeros(2, 3)`, `zeros((2, 3))` or `zeros(2)`."""
+    if len(size) == 1:
+        (only,) = size
+        if type(only) in (tuple, list):
+            size = tuple(only)
+        elif isinstance(only, str) or not (isinstance(only, Iterable) or _is_size(only)):
+            raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not "
+                            f"{type(only).__name__}")
+        elif not _is_size(only):
+            size = tuple(only)
+    elif not size:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+    sizes = []
+    for position, each in enumerate(size):
+        if type(each) is not int:
+            if not _is_size(each):
+                raise TypeError(_wrong_size(name, position, each))
+            each = each.__index__()
+        if each < 0:
+            raise RuntimeError(f"{name}: Dimension size must be non-negative.")
+        sizes.append(each)
+    return tuple(sizes)
+
+
+def _is_size(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, TensorBase):
+        return not value._data.ndim and value._data.dtype.kind in "iu"
+    return isinstance(value, int | np.integer)
+
+
+def _wrong_size(name: str, position: int, found: Any) -> str:
+    kind = type(found).__name__
+    if position == 0:
+        return (f"{name}(): argument 'size' (position 1) must be tuple of ints, but found element "
+                f"of type {kind} at pos 0")
+    return (f"{name}(): argument 'size' failed to unpack the object at pos {position + 1} with "
+            f'error "type must be tuple of ints,but got {kind}"')
+
+
+def finished(array: Any, requires_grad: bool = False) -> Any:
+    """The array as a new leaf."""
+    if type(requires_grad) is not bool:
+        raise TypeError("argument 'requires_grad' must be bool, not "
+                        f"{type(requires_grad).__name__}")
+    if requires_grad and array.dtype not in dtypes.DIFFERENTIABLE:
+        raise RuntimeError(
+            "Only Tensors of floating point and complex dtype can require gradients")
+    tensor = wrap(array)
+    tensor._tracked = requires_grad
+    return tensor
+
+
+def library_on(place: Any) -> Any:
+    """The array library of a `device=` argument; None is the CPU."""
+    return np if place is None else module_for(device(place))
+
+
+# --- numbers as elements -------------------------------------------------------------------------
+
+# What torch's errors call the element types.
+_C_NAMES = {"bool": "bool", "int32": "int", "float32": "float", "float64": "double",
+            "float16": "c10::Half", "bfloat16": "c10::BFloat16",
+            "complex64": "c10::complex<float>", "complex128": "c10::complex<double>"}
+
+
+def element(value: Any, dtype: np.dtype, name: str | None = None) -> np.ndarray:
+    """A Python number as a 0-d array: a fraction is cut off, what does not fit is refused."""
+    if isinstance(value, TensorBase):
+        value = value.item()
+    if not _fits(value, dtype):
+        name = name or _C_NAMES.get(dtypes.of(dtype).name, f"{dtypes.of(dtype).name}_t")
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+    if isinstance(value, complex) and dtype.kind not in "cb":
+        value = value.real
+    return np.asarray(value).astype(dtype)
+
+
+def _fits(value: Any, dtype: np.dtype) -> bool:
+    if dtype.kind in "bc":
+        return True
+    if isinstance(value, complex):
+        if value.imag:
+            return False
+        value = value.real
+    if dtype.kind in "iu":
+        if not math.isfinite(value):
+            return False
+        most = np.iinfo(dtype).max
+        least = np.iinfo(dtype).min or -most  # an unsigned type wraps negative numbers around
+        return least <= int(value) <= most
+    return not math.isfinite(value) or abs(value) <= float(dtypes_max(dtype))
+
+
+def dtypes_max(dtype: np.dtype) -> float:
+    """The largest finite number of a floating-point type."""
+    import ml_dtypes
+
+    return ml_dtypes.finfo(dtype).max
+
+
+def common_operands(a: Any, b: Any, beside: TensorBase | None = None) -> tuple[Any, Any]:
+    """Two operands (tensors or numbers) as tensors of their common dtype.
+
+    Numbers land where the tensors are; `beside` is a tensor that says where if both are numbers.
+    """
+    votes = [(each.dtype, 2 if each._data.ndim else 1) if isinstance(each, TensorBase)
+             else (dtypes.of_number(each), 0) for each in (a, b)]
+    common = dtypes.result_type(votes)
+    if not any(isinstance(each, TensorBase) for each in (a, b)):
+        common = dtypes.default_for(common.category)
+    xp = ARRAY_MODULES[type(next(each for each in (a, b, beside)
+                                 if isinstance(each, TensorBase))._data)]
+    return tuple(each._cast(common.numpy) if isinstance(each, TensorBase)
+                 else wrap(xp.asarray(element(each, common.numpy))) for each in (a, b))
+
+
+# --- constants -----------------------------------------------------------------------------------
+
+def _constant(name: str, make: Callable) -> Callable:
+    """zeros, ones and empty: `make(xp)` is the array library's own function."""
+
+    def create(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None,
+               device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+               memory_format: Any = None, **more: Any) -> Any:
+        if "size" in more:
+            size = (more.pop("size"),)
+        if more:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(more))}'")
+        shape = size_of(name, size)
+        if out is not None:
+            return written(out, make(np)(shape, out._data.dtype))
+        kind = dtype_argument(name, dtype).numpy
+        return finished(_allocated(make(library_on(device)), shape, kind), requires_grad)
+
+    create.__name__ = create.__qualname__ = name
+    return create
+
+
+def _allocated(make: Callable, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+    try:
+        return make(shape, dtype)
+    except (MemoryError, ValueError):
+        wanted = math.prod(shape) * dtype.itemsize
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] err == 0. DefaultCPUAllocator: can't "
+                           f"allocate memory: you tried to allocate {wanted} bytes. Error code 12 "
+                           "(Cannot allocate memory)") from None
+
+
+def written(out: Any, array: Any) -> Any:
+    """`out=`: the array's values in a tensor that exists, resized where it has to be."""
+    if out._data.shape != array.shape:
+        out._data = ARRAY_MODULES[type(out._data)].empty(array.shape, out._data.dtype)
+    write(out, wrap(array), 0)
+    return out
+
+
+zeros = _constant("zeros", lambda xp: xp.zeros)
+zeros.__doc__ = "All elements 0. `zeros(2, 3)` or `zeros((2, 3))`."
+ones = _constant("ones", lambda xp: xp.ones)
+ones.__doc__ = "All elements 1. `ones(2, 3)` or `ones((2, 3))`."
+empty = _constant("empty", lambda xp: xp.empty)
+empty.__doc__ = "Elements that are whatever was in memory."
+
+
+def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None,
+         device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """All elements `fill_value`, whose own type decides the dtype where none is given."""
+    if isinstance(fill_value, TensorBase):
+        default = fill_value.dtype
+    else:
+        default = dtypes.default_of_number(fill_value)
+    kind = dtype_argument("full", dtype, default).numpy
+    shape, value = size_of("full", (size,)), element(fill_value, kind)
+    if out is not None:
+        return written(out, np.full(shape, value, out._data.dtype))
+    return finished(library_on(device).full(shape, value[()], kind), requires_grad)
+
+
+def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = None,
+                  device: Any = None, requires_grad: bool = False,
+                  pin_memory: bool = False) -> Any:
+    """Uninitialised elements with the given strides (in elements)."""
+    shape, strides = tuple(size), tuple(stride)
+    if len(shape) != len(strides):
+        raise RuntimeError("mismatch in length of strides and shape")
+    kind, xp = dtype_argument("empty_strided", dtype).numpy, library_on(device)
+    span = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    array = xp.lib.stride_tricks.as_strided(xp.empty(span, kind), shape,
+                                            [s * kind.itemsize for s in strides])
+    return finished(array, requires_grad)
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+                  requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """A number as a 0-d tensor, in the default dtype where none is given."""
+    return full((), s, dtype=dtype_argument("scalar_tensor", dtype), device=device,
+                requires_grad=requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None,
+        device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """Ones on the diagonal of an n x m matrix, zeros elsewhere."""
+    for name, count in (("n", n), ("m", n if m is None else m)):
+        if count < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {count}")
+    kind = dtype_argument("eye", dtype).numpy
+    if out is not None:
+        return written(out, np.eye(n, m, dtype=out._data.dtype))
+    return finished(library_on(device).eye(n, m, dtype=kind), requires_grad)
+
+
+# --- ranges --------------------------------------------------------------------------------------
+
+# Note [The last bit of a range]
+# torch evaluates the k-th element of a floating-point range as start + k * step in double precision
+# for arange, and in the element's own precision for linspace, which also counts its second half
+# back from the end, so that both ends are exact. NumPy's functions round differently. (torch's
+# vector code starts anew every 8 or 16 elements, as the CPU has it: the last bit is the machine's.)
+
+
+def arange(*bounds: Any, start: Any = None, end: Any = None, step: Any = None, out: Any = None,
+           dtype: Any = None, layout: Any = None, device: Any = None,
+           requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """start, start + step, ... up to, not including, `end`: `arange([start,] end[, step])`."""
+    if len(bounds) == 1 and end is None:
+        bounds = (0, *bounds)
+    given = dict(zip(("start", "end", "step"), bounds, strict=False))
+    given.update({name: value for name, value in (("start", start), ("end", end), ("step", step))
+                  if value is not None})
+    if "end" not in given:
+        raise TypeError('arange() missing 1 required positional arguments: "end"')
+    first, last, stride = (_plain(given.get(name, default))
+                           for name, default in (("start", 0), ("end", 0), ("step", 1)))
+    whole = all(isinstance(value, numbers.Integral) for value in (first, last, stride))
+    default = dtypes.int64 if whole else dtypes.get_default_dtype()
+    kind = (out.dtype if out is not None else dtype_argument("arange", dtype, default)).numpy
+    if stride == 0:
+        raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise RuntimeError(f"unsupported range: {first} -> {last}")
+    if (last - first) * stride < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if kind.kind in "iu":  # bounds are cut off to integers before anything is counted
+        first, last, stride = int(first), int(last), int(stride)
+    count = max(math.ceil((last - first) / stride), 0)
+    array = np.arange(count, dtype=np.int64 if kind.kind in "iu" else np.float64)
+    array = (array * stride + first).astype(kind)
+    if out is not None:
+        return written(out, array)
+    return finished(library_on(device).asarray(array), requires_grad)
+
+
+def _plain(value: Any) -> Any:
+    """A number out of a 0-d tensor or a NumPy scalar."""
+    return value.item() if isinstance(value, TensorBase | np.generic) else value
+
+
+def range(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Any:
+    """`arange` including its end (deprecated in torch too)."""
+    if end is None:
+        start, end = 0, start
+    kind = options.pop("dtype", None)
+    count = math.floor((end - start) / step) + 1
+    return arange(0, count, dtype=dtypes.get_default_dtype() if kind is None else kind,
+                  **options) * step + start
+
+
+def _steps(first: Any, last: Any, count: int, kind: np.dtype) -> np.ndarray:
+    """`count` numbers from `first` to `last`, exact at both ends; see Note [The last bit of a
+    range]."""
+    compute = np.dtype(np.float32) if kind in dtypes.HALF_TYPES else kind
+    compute = np.dtype(np.float64) if compute.kind in "biu" else compute
+    number = compute.type
+    if kind.kind in "biu":
+        first, last = int(first), int(last)
+    first, last = number(first), number(last)
+    if count == 1:
+        return np.array([first], compute)
+    step = (last - first) / number(count - 1)
+    index = np.arange(count)
+    forward = index < count // 2
+    multiples = np.where(forward, index, count - 1 - index).astype(compute) * step
+    return np.where(forward, first + multiples, last - multiples)
+
+
+def _checked_range(name: str, start: Any, end: Any, steps: int, dtype: Any) -> tuple:
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    first, last = _plain(start), _plain(end)
+    category = max(dtypes.of_number(first).category, dtypes.of_number(last).category,
+                   dtypes.FLOATING)
+    return first, last, dtype_argument(name, dtype, dtypes.default_for(category)).numpy
+
+
+def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None,
+             layout: Any = None, device: Any = None, requires_grad: bool = False,
+             pin_memory: bool = False) -> Any:
+    """`steps` evenly spaced numbers from `start` to `end`, both included."""
+    first, last, kind = _checked_range("linspace", start, end, steps, dtype)
+    array = _steps(first, last, steps, kind).astype(kind)
+    if out is not None:
+        return written(out, array)
+    return finished(library_on(device).asarray(array), requires_grad)
+
+
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None,
+             dtype: Any = None, layout: Any = None, device: Any = None,
+             requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """`base` to the power of `linspace(start, end, steps)`."""
+    first, last, kind = _checked_range("logspace", start, end, steps, dtype)
+    exponents = _steps(first, last, steps, kind)
+    if kind.kind in "iu":
+        exponents = exponents.astype(np.float32)
+    array = np.power(exponents.dtype.type(base), exponents).astype(kind)
+    if out is not None:
+        return written(out, array)
+    return finished(library_on(device).asarray(array), requires_grad)
+
+
+def _triangle(indices: Callable) -> Callable:
+    def create(row: int, col: int, offset: int = 0, *, dtype: Any = None, layout: Any = None,
+               device: Any = None, pin_memory: bool = False) -> Any:
+        kind = dtype_argument("tril_indices", dtype, dtypes.int64).numpy
+        places = np.stack(indices(row, offset, col)).astype(kind)
+        return finished(library_on(device).asarray(places))
+    return create
+
+
+tril_indices = _triangle(np.tril_indices)
+tril_indices.__doc__ = "Row and column numbers of the lower triangle of a row x col matrix."
+triu_indices = _triangle(np.triu_indices)
+triu_indices.__doc__ = "Row and column numbers of the upper triangle of a row x col matrix."
+
+
+# --- like another tensor -------------------------------------------------------------------------
+
+def _like(name: str, make: Callable) -> Callable:
+    """zeros_like, ones_like, empty_like: same shape, strides where they are dense, dtype, place."""
+
+    def create(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+               requires_grad: bool = False, pin_memory: bool = False,
+               memory_format: Any = None) -> Any:
+        try:
+            model = input._data
+        except AttributeError:
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not "
+                            f"{type(input).__name__}") from None
+        kind = model.dtype if dtype is None else dtype_argument(name, dtype).numpy
+        xp = ARRAY_MODULES[type(model)]
+        if device is not None and library_on(device) is not xp:
+            xp = library_on(device)
+            model = xp.empty(model.shape, kind)
+        return finished(make(xp)(model, dtype=kind), requires_grad)
+
+    create.__name__ = create.__qualname__ = name
+    return create
+
+
+zeros_like = _like("zeros_like", lambda xp: xp.zeros_like)
+zeros_like.__doc__ = "Zeros in the shape, dtype and place of `input`."
+ones_like = _like("ones_like", lambda xp: xp.ones_like)
+ones_like.__doc__ = "Ones in the shape, dtype and place of `input`."
+empty_like = _like("empty_like", lambda xp: xp.empty_like)
+empty_like.__doc__ = "Uninitialised elements in the shape, dtype and place of `input`."
+
+
+def full_like(input: Any, fill_value: Any, **options: Any) -> Any:
+    """`fill_value` everywhere, in the shape, dtype and place of `input`."""
+    requires_grad = options.pop("requires_grad", False)
+    result = empty_like(input, **options)
+    result._data[...] = element(fill_value, result._data.dtype)[()]
+    return finished(result._data, requires_grad)
+
+
+def _new(create: Callable) -> Callable:
+    """`x.new_zeros(2, 3)`: on x's device and in x's dtype unless said otherwise."""
+
+    def method(self: Any, *size: Any, dtype: Any = None, device: Any = None,
+               **options: Any) -> Any:
+        return create(*size, dtype=self.dtype if dtype is None else dtype,
+                      device=device_of(self._data) if device is None else device, **options)
+
+    method.__name__ = method.__qualname__ = f"new_{create.__name__}"
+    method.__doc__ = f"`{create.__name__}` in this tensor's dtype and place."
+    return method
+
+
+new_zeros, new_ones, new_empty = _new(zeros), _new(ones), _new(empty)
+new_full, new_empty_strided = _new(full), _new(empty_strided)
+
+
+# --- overwriting ---------------------------------------------------------------------------------
+
+@primitive(promote="exact")
+def zero(xp, input, *, out=None):
+    """$y = 0$, so $\\bar a = 0$."""
+    result = xp.empty_like(input) if out is None else out
+    result.fill(0)
+    return result
+
+
+derivative(zero, input=lambda g: g.zeros_like())
+zero_ = inplace(zero)
+
+
+@primitive(promote="exact", name="fill")
+def _fill(xp, input, *, value):
+    """$y = c$, so $\\bar a = 0$."""
+    return xp.full_like(input, value)
+
+
+derivative(_fill, input=lambda g: g.zeros_like())
+
+
+@primitive(promote="exact", name="fill", overload=1)
+def _fill_with_tensor(xp, input, value):
+    """$y_i = v$, so $\\bar v = \\sum_i \\bar y_i$."""
+    return xp.full_like(input, value.astype(input.dtype))
+
+
+derivative(_fill_with_tensor, input=lambda g: g.zeros_like(), value=lambda g: g.sum())
+
+
+def fill(input: Any, value: Any) -> Any:
+    """Every element `value`, a number or a 0-d tensor."""
+    if isinstance(value, TensorBase):
+        if value._data.ndim:
+            raise RuntimeError("fill_ only supports 0-dimension value tensor but got tensor with "
+                               f"{value._data.ndim} dimensions.")
+        return _fill_with_tensor(input, value)
+    return _fill(input, value=element(value, input._data.dtype)[()])
+
+
+fill_ = inplace(fill)
