@@ -127,6 +127,7 @@ class Op:
         self.differentiable: tuple[int, ...] = ()  # positions of the inputs that have a rule
         self.every_input = False
         self.plans: dict[Any, Plan] = {}
+        self.number_form: Op | None = None  # torch's other overload, where the last input is a number
         camel = "".join(word.capitalize() if word.islower() else word
                         for word in name.strip("_").split("_"))
         self.node: Any = type(node_name or f"{camel}Backward{overload}", (Node,),
@@ -139,6 +140,8 @@ class Op:
         if unknown:
             raise NameError(f"the rule of {self.name} for {', '.join(names)} names {unknown}, "
                             f"but {self.name} has only {sorted(known)}")
+        if self.number_form is not None:
+            self.number_form.add_rule(names, rule)
         self.rules[names] = rule
         covered = {name for group in self.rules for name in group}
         self.differentiable = tuple(i for i, n in enumerate(self.inputs) if n in covered)
@@ -173,20 +176,24 @@ def joint_derivative(function: Callable, inputs: tuple[str, ...], rule: Callable
 # --- calling -------------------------------------------------------------------------------------
 
 def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: str | None = None,
-              overload: int = 0, outputs: tuple[str, ...] = ("result",),
-              node_name: str | None = None) -> Any:
+              overload: int = 0, overload_of_number: int | None = None,
+              outputs: tuple[str, ...] = ("result",), node_name: str | None = None) -> Any:
     """Make a function of Tensors from a kernel on arrays.
 
     `promote` says which dtype the kernel computes in: "default" (the operands' common type),
     "int_to_float" (and integers become the default float), "keep" (as given; 16-bit floats compute
     in float32), "exact" (as given, also 16-bit floats: for kernels that only move data).
-    `name` and `overload` make the node's name, MulBackward0; `node_name` gives it outright.
+    `name` and `overload` make the node's name, MulBackward0; `node_name` gives it outright;
+    `overload_of_number` is the overload's number where the last input is a Python number.
     `outputs` names several results; the function then returns a tuple.
     """
     if kernel is None:
         return functools.partial(primitive, promote=promote, name=name, overload=overload,
-                                 outputs=outputs, node_name=node_name)
+                                 overload_of_number=overload_of_number, outputs=outputs,
+                                 node_name=node_name)
     op = Op(kernel, name or kernel.__name__, overload, promote, outputs, node_name)
+    if overload_of_number is not None:
+        op.number_form = Op(kernel, op.name, overload_of_number, promote, outputs, None)
     plain = not op.variadic and set(op.defaults) == set(op.keywords) and len(outputs) == 1
     call: Any
     if plain and len(op.inputs) == 2:
@@ -212,7 +219,9 @@ def _binary(op: Op, run: Callable) -> Callable:
 
     `run` takes over what is not plain: other types than two arrays of one dtype.
     """
-    kernel, ready = op.kernel, op.ready
+    kernel = op.kernel
+    ready = op.ready
+    fits_beside = frozenset() if op.number_form else ready  # a number's node may have its own name
 
     def call(input, other, **values):
         if values:
@@ -220,7 +229,7 @@ def _binary(op: Op, run: Callable) -> Callable:
         try:
             x, y = input._data, other._data
         except AttributeError:  # a Python number
-            number, other = other, beside(input, other, ready)
+            number, other = other, beside(input, other, fits_beside)
             if other is None:
                 return run(op, (input, number), {})
             x, y = input._data, other._data
@@ -311,6 +320,8 @@ def _general(op: Op) -> Callable:
 
 def run(op: Op, inputs: tuple, values: dict) -> Any:
     """Call the kernel on converted arrays, then wrap or record what it returns."""
+    if op.number_form is not None and not isinstance(inputs[-1], TensorBase):
+        op = op.number_form
     inputs, arrays, xp, result_dtype = op.convert(op, inputs)
     try:
         data = op.kernel(xp, *arrays, **values)

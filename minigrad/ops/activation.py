@@ -336,12 +336,15 @@ def glu(input: Any, dim: int = -1) -> Any:
 
 # --- piecewise linear ----------------------------------------------------------------------------
 
+_ONE_SIXTH = float(np.float32(1) / np.float32(6))  # torch keeps it in float32
+
+
 @primitive(name="hardsigmoid")
 def _hardsigmoid(xp, input):
     return xp.clip(input + 3, 0, 6) / input.dtype.type(6)
 
 
-derivative(_hardsigmoid, input=lambda g, input: (g / 6).masked_fill(
+derivative(_hardsigmoid, input=lambda g, input: (g * _ONE_SIXTH).masked_fill(
     (input <= -3) | (input >= 3), 0))
 
 

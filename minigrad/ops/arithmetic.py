@@ -58,13 +58,15 @@ def scaled(xp, array, alpha):
     return xp.multiply(array, array.dtype.type(alpha))
 
 
-@primitive(promote="default", overload=1)
+@primitive(promote="default", overload_of_number=1)
 def rsub(xp, input, other, *, alpha=1):
-    r"""$y = b - \alpha a$, for a number $b$ on the left."""
+    r"""$y = b - \alpha a$: what `b - a` calls for a number $b$."""
     return xp.subtract(other, input if alpha == 1 else scaled(xp, input, alpha))
 
 
-derivative(rsub, input=lambda g, alpha: -g if alpha == 1 else g * -alpha)
+derivative(rsub,
+    input=lambda g, alpha: -g if alpha == 1 else g * -alpha,
+    other=lambda g: g)
 
 
 @primitive(promote="int_to_float", name="div")
@@ -83,8 +85,8 @@ def rdiv(input: Any, other: Any) -> Any:
     return input.reciprocal() * other
 
 
-@primitive(promote="default", name="div", overload=1)
-def _div_rounded(xp, input, other, *, rounding_mode):
+@primitive(promote="default", name="div", overload=2)
+def div_rounded(xp, input, other, *, rounding_mode):
     """The quotient rounded down ("floor") or towards zero ("trunc"); its derivative is 0."""
     if input.dtype.kind in "biu" and not xp.all(other):
         raise RuntimeError("ZeroDivisionError")
@@ -96,7 +98,7 @@ def _div_rounded(xp, input, other, *, rounding_mode):
     return xp.trunc(xp.divide(input, other))
 
 
-derivative(_div_rounded, input=lambda g: g.zeros_like(), other=lambda g: g.zeros_like())
+derivative(div_rounded, input=lambda g: g.zeros_like(), other=lambda g: g.zeros_like())
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
@@ -106,7 +108,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     if rounding_mode not in ("floor", "trunc"):
         raise RuntimeError("div expected rounding_mode to be one of None, 'trunc', or 'floor' but "
                            f"found '{rounding_mode}'")
-    return _div_rounded(input, other, rounding_mode=rounding_mode)
+    return div_rounded(input, other, rounding_mode=rounding_mode)
 
 
 @primitive(promote="default")

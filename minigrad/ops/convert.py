@@ -89,7 +89,7 @@ def cuda(input: Any, device: Any = None, non_blocking: bool = False) -> Any:
 
 
 def _caster(dtype: dtypes.dtype, doc_name: str) -> Any:
-    def method(input: Any) -> Any:
+    def method(input: Any, memory_format: Any = None) -> Any:
         return cast(input, dtype.numpy)
     method.__name__ = doc_name
     method.__doc__ = f"`input.to({dtype})`."

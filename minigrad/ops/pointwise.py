@@ -15,7 +15,7 @@ import numpy as np
 from ..core import TensorBase
 from ..device import special
 from ..primitive import derivative, primitive
-from .arithmetic import div
+from .arithmetic import div_rounded
 from .creation import common_operands
 
 __all__ = [
@@ -117,7 +117,7 @@ def log10(xp, input):
 derivative(log10, input=lambda g, input: g / (input.conj() * math.log(10)))
 
 
-@primitive(promote="int_to_float")
+@primitive(promote="int_to_float", node_name="Log1PBackward0")
 def log1p(xp, input):
     r"""$y = \ln(1 + a)$ without the loss of digits near 0."""
     return xp.log1p(input)
@@ -464,7 +464,7 @@ def frac(xp, input):
 derivative(frac, input=lambda g: g)
 
 
-@primitive(promote="default")
+@primitive(promote="default", overload=1, overload_of_number=0)
 def remainder(xp, input, other):
     r"""$a - b\lfloor a/b \rfloor$: it has the divisor's sign, as Python's %."""
     if input.dtype.kind in "iu" and not xp.all(other):
@@ -477,7 +477,7 @@ derivative(remainder,
     other=lambda g, input, other: -g * input.div(other, rounding_mode="floor"))
 
 
-@primitive(promote="default")
+@primitive(promote="default", overload=1, overload_of_number=0)
 def fmod(xp, input, other):
     r"""$a - b\,\mathrm{trunc}(a/b)$: it has the dividend's sign, as C's fmod."""
     if input.dtype.kind in "iu" and not xp.all(other):
@@ -490,9 +490,17 @@ derivative(fmod,
     other=lambda g, input, other: -g * input.div(other, rounding_mode="trunc"))
 
 
-def floor_divide(input: Any, other: Any) -> Any:
-    r"""$\lfloor a / b \rfloor$."""
-    return div(input, other, rounding_mode="floor")
+@primitive(promote="default", node_name="NotImplemented")
+def floor_divide(xp, input, other):
+    r"""$\lfloor a / b \rfloor$; torch gives it no derivative (`div` with rounding_mode has one)."""
+    return div_rounded.op.kernel(xp, input, other, rounding_mode="floor")
+
+
+def _no_derivative(g):
+    raise RuntimeError("derivative for aten::floor_divide is not implemented")
+
+
+derivative(floor_divide, input=_no_derivative, other=_no_derivative)
 
 
 def rfloordiv(input: Any, other: Any) -> Any:
@@ -538,7 +546,7 @@ def _sgn_rule(g, input, result):
 
 # --- limits --------------------------------------------------------------------------------------
 
-@primitive(promote="default", name="clamp")
+@primitive(promote="default", name="clamp", overload=1)
 def _clamp(xp, input, *, min, max):
     r"""$\min(\max(a, l), u)$; the gradient passes where $l \le a \le u$."""
     out = input if min is None else xp.maximum(input, input.dtype.type(min))
@@ -549,7 +557,7 @@ def _clamp(xp, input, *, min, max):
 derivative(_clamp, input=lambda g, input, min, max: masked(g, _inside(input, min, max)))
 
 
-@primitive(promote="default", name="clamp", overload=1)
+@primitive(promote="default", name="clamp")
 def _clamp_tensors(xp, input, min=None, max=None):
     out = input if min is None else xp.maximum(input, min)
     return out if max is None else xp.minimum(out, max)
@@ -588,14 +596,24 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
 clip = clamp
 
 
-def clamp_min(input: Any, min: Any) -> Any:
-    """`clamp(input, min=min)`."""
-    return clamp(input, min=min)
+@primitive(promote="default", overload=1, overload_of_number=0)
+def clamp_min(xp, input, min):
+    r"""$\max(a, l)$; the gradient passes where $a \ge l$."""
+    return xp.maximum(input, min)
 
 
-def clamp_max(input: Any, max: Any) -> Any:
-    """`clamp(input, max=max)`."""
-    return clamp(input, max=max)
+@primitive(promote="default", overload=1, overload_of_number=0)
+def clamp_max(xp, input, max):
+    r"""$\min(a, u)$; the gradient passes where $a \le u$."""
+    return xp.minimum(input, max)
+
+
+derivative(clamp_min,
+    input=lambda g, input, min: masked(g, input >= min),
+    min=lambda g, input, min: masked(g, input < min))
+derivative(clamp_max,
+    input=lambda g, input, max: masked(g, input <= max),
+    max=lambda g, input, max: masked(g, input > max))
 
 
 @primitive(promote="default")
@@ -686,7 +704,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
 
 # --- combinations --------------------------------------------------------------------------------
 
-@primitive(promote="default", name="lerp")
+@primitive(promote="default", name="lerp", overload=1, overload_of_number=0)
 def _lerp(xp, input, end, weight):
     r"""$y = a + w\,(b - a)$, from the nearer end, so that it is exact at both."""
     step = end - input

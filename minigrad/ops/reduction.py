@@ -116,9 +116,19 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     return _mean_dims(input, dim=_reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
+@primitive(name="nansum")
+def _nansum(xp, input, *, dim, keepdim):
+    return xp.nansum(input, axis=dim, keepdims=keepdim)
+
+
+derivative(_nansum, input=lambda g, input, input_shape, dim, keepdim: spread(
+    g, input_shape, dim, keepdim).masked_fill(input.isnan(), 0))
+
+
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum with nan counted as 0."""
-    return sum(input.masked_fill(input.isnan(), 0), dim, keepdim, dtype=dtype)
+    input = _summable(input, dtype)
+    return _nansum(input, dim=_reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
@@ -268,7 +278,7 @@ def _spread(function: Any, name: str) -> Any:
         if correction is None:
             correction = 1 if unbiased is None else int(unbiased)
         if input._data.dtype.kind in "biu":
-            raise RuntimeError(f"std and var only support floating point and complex dtypes")
+            raise RuntimeError("std and var only support floating point and complex dtypes")
         return function(input, dim=_reduced_dims(dim, input._data.ndim), correction=correction,
                         keepdim=keepdim)
 
@@ -281,18 +291,40 @@ var = _spread(_var, "var")
 std = _spread(_std, "std")
 
 
-def var_mean(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
-             correction: Any = None) -> tuple:
-    """`(var, mean)`."""
-    dims = None if isinstance(dim, bool) else dim
-    return (var(input, dim, unbiased, keepdim, correction=correction), mean(input, dims, keepdim))
+def _with_mean(measure: Any, name: str) -> Any:
+    """var_mean and std_mean: both results from one op."""
+
+    @primitive(name=name, outputs=("measure", "mean"))
+    def both(xp, input, *, dim, correction, keepdim):
+        return (measure.op.kernel(xp, input, dim=dim, correction=correction, keepdim=keepdim),
+                input.mean(axis=dim, keepdims=keepdim))
+
+    return both
 
 
-def std_mean(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
-             correction: Any = None) -> tuple:
-    """`(std, mean)`."""
-    dims = None if isinstance(dim, bool) else dim
-    return (std(input, dim, unbiased, keepdim, correction=correction), mean(input, dims, keepdim))
+_var_mean, _std_mean = _with_mean(_var, "var_mean"), _with_mean(_std, "std_mean")
+
+
+def _mean_part(g, shape, dim, keepdim):
+    return 0 if g is None else spread(g / _count([shape[d] for d in dim]), shape, dim, keepdim)
+
+
+def _var_mean_rule(grads, input, input_shape, dim, correction, keepdim):
+    var_part = 0 if grads[0] is None else _var_rule(
+        grads[0], input, input_shape, dim, correction, keepdim)
+    return var_part + _mean_part(grads[1], input_shape, dim, keepdim)
+
+
+def _std_mean_rule(grads, input, measure, input_shape, dim, correction, keepdim):
+    if grads[0] is not None:
+        grads = [(grads[0] / (2 * measure)).masked_fill(measure == 0, 0), grads[1]]
+    return _var_mean_rule(grads, input, input_shape, dim, correction, keepdim)
+
+
+derivative(_var_mean, input=_var_mean_rule)
+derivative(_std_mean, input=_std_mean_rule)
+var_mean = _spread(_var_mean, "(var, mean)")
+std_mean = _spread(_std_mean, "(std, mean)")
 
 
 # --- the largest and the smallest ----------------------------------------------------------------
@@ -441,10 +473,25 @@ def _extreme_dims(name: str, input: Any, dim: Any) -> tuple:
     return dims
 
 
+@primitive(promote="exact", name="aminmax", outputs=("min", "max"))
+def _aminmax(xp, input, *, dim, keepdim):
+    return input.min(axis=dim, keepdims=keepdim), input.max(axis=dim, keepdims=keepdim)
+
+
+def _aminmax_rule(grads, input, min, max, input_shape, dim, keepdim):
+    parts = [_shared(spread(g, input_shape, dim, keepdim), input,
+                     spread(extreme, input_shape, dim, keepdim), dim)
+             for g, extreme in zip(grads, (min, max), strict=True) if g is not None]
+    return builtins.sum(parts)
+
+
+derivative(_aminmax, input=_aminmax_rule)
+
+
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
-    """`(min, max)`."""
-    dims = () if dim is None else dim
-    return AminmaxResult(amin(input, dims, keepdim), amax(input, dims, keepdim))
+    """`(min, max)`; equal ones share the gradient."""
+    dims = _extreme_dims("aminmax", input, () if dim is None else dim)
+    return AminmaxResult(*_aminmax(input, dim=dims, keepdim=keepdim))
 
 
 @primitive(promote="exact", name="argmax")
@@ -477,7 +524,15 @@ def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     return _arg(_argmin, "argmin", input, dim, keepdim)
 
 
-@primitive(promote="exact", name="median", outputs=("values", "indices"))
+@primitive(promote="exact", name="median")
+def _median_all(xp, input):
+    return _median.op.kernel(xp, input.reshape(-1), dim=0, keepdim=False)[0]
+
+
+derivative(_median_all, input=lambda g, input, result: _shared(g, input, result, None))
+
+
+@primitive(promote="exact", name="median", overload=1, outputs=("values", "indices"))
 def _median(xp, input, *, dim, keepdim):
     if not input.ndim:
         return input.copy(), xp.zeros((), xp.int64)
@@ -496,7 +551,7 @@ derivative(_median, input=lambda g, input_shape, indices, dim, keepdim: put_alon
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle element, the lower of two; along `dim` with its index."""
     if dim is None:
-        return _median(input.reshape(-1), dim=0, keepdim=False)[0]
+        return _median_all(input)
     return MedianResult(*_median(input, dim=_nonempty("median", input, dim), keepdim=keepdim))
 
 
@@ -555,7 +610,7 @@ def _norm_rule(g, input, norm, p, dim):
         return g * (input / norm).masked_fill(norm == 0, 0)
     if builtins.abs(p) == math.inf:
         mask = input.abs() == norm
-        return g * input.sgn() * (mask / mask.sum(dim, True))
+        return g * input.sgn() * (mask / mask.sum(dim, dim is not None))
     scale = (input.abs() / norm).pow(p - 1) if p > 1 else input.abs().pow(p - 1) * norm.pow(1 - p)
     return g * (input.sgn() * scale).masked_fill((norm == 0) | (input == 0), 0)
 
@@ -579,9 +634,19 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False,
     return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
 
 
+@primitive(promote="default", name="dist")
+def _dist(xp, input, other, *, p):
+    return _vector_norm.op.kernel(xp, input - other, ord=p, dim=None, keepdim=False)
+
+
+derivative(_dist,
+    input=lambda g, input, other, result, p: _norm_rule(g, input - other, result, p, None),
+    other=lambda g, input, other, result, p: -_norm_rule(g, input - other, result, p, None))
+
+
 def dist(input: Any, other: Any, p: float = 2) -> Any:
     """The p-norm of the difference."""
-    return vector_norm(input - other, p)
+    return _dist(input, other, p=p)
 
 
 # --- sums of exponentials ------------------------------------------------------------------------

@@ -6,6 +6,7 @@ and `index_add`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..core import TensorBase, wrap
@@ -95,7 +96,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
 @primitive(promote="exact", name="index_copy")
 def _index_copy(xp, input, index, source, *, dim):
     result = input.copy()
-    result[(slice(None),) * dim + (index,)] = source
+    xp.atleast_1d(result)[(slice(None),) * dim + (index,)] = source
     return result
 
 
@@ -107,25 +108,39 @@ derivative(_index_copy,
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """A copy of `input` with `result[index[i]] = source[i]`, along dimension `dim`."""
     dim = wrap_dim(dim, input._data.ndim)
-    _check_index(index, input._data.shape[dim], dim)
+    _check_index(index, (input._data.shape or (1,))[dim], dim)
     return _index_copy(input, index, source, dim=dim)
 
 
 @primitive(promote="exact", name="index_fill")
 def _index_fill(xp, input, index, *, dim, value):
     result = input.copy()
-    result[(slice(None),) * dim + (index,)] = value
+    xp.atleast_1d(result)[(slice(None),) * dim + (index,)] = value
+    return result
+
+
+@primitive(promote="exact", name="index_fill", overload=1)
+def _index_fill_tensor(xp, input, index, value, *, dim):
+    result = input.copy()
+    xp.atleast_1d(result)[(slice(None),) * dim + (index,)] = value.astype(input.dtype)
     return result
 
 
 derivative(_index_fill, input=lambda g, index, dim: _index_fill(g, index, dim=dim, value=0))
+derivative(_index_fill_tensor,
+    input=lambda g, index, dim: _index_fill(g, index, dim=dim, value=0),
+    value=lambda g, index, dim: g.index_select(dim, index).sum())
 
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """A copy of `input` with `value` at the indices `index` of dimension `dim`."""
     dim = wrap_dim(dim, input._data.ndim)
+    _check_index(index, (input._data.shape or (1,))[dim], dim)
     if isinstance(value, TensorBase):
-        value = value.item()
+        if value._data.ndim:
+            raise RuntimeError("index_fill_ only supports a 0-dimensional value tensor, but got "
+                               f"tensor with {value._data.ndim} dimension(s).")
+        return _index_fill_tensor(input, index, value, dim=dim)
     return _index_fill(input, index, dim=dim, value=value)
 
 
@@ -133,7 +148,7 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
 
 @primitive(promote="exact", name="gather")
 def _gather(xp, input, index, *, dim):
-    return input[_along(xp, index, dim)]
+    return xp.atleast_1d(input)[_along(xp, index, dim)].reshape(index.shape)
 
 
 @primitive(promote="exact", name="scatter_add")
@@ -165,9 +180,9 @@ def _into(g, shape):
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """`result[i][j] = input[index[i][j]][j]` for dim 0, and so on for the other dims."""
     dim = wrap_dim(dim, input._data.ndim)
-    if input._data.ndim != index._data.ndim:
+    if max(input._data.ndim, 1) != max(index._data.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    for d, (own, wanted) in enumerate(zip(input._data.shape, index._data.shape, strict=True)):
+    for d, (own, wanted) in enumerate(zip(input._data.shape, index._data.shape, strict=False)):
         if d != dim and wanted > own:
             raise RuntimeError(f"Size does not match at dimension {d} expected index "
                                f"{list(index._data.shape)} to be no larger than self "
@@ -221,14 +236,31 @@ def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = N
     return _scatter_src(input, index, src, dim=dim)
 
 
+@primitive(promote="exact", name="take")
+def _take(xp, input, index):
+    return input.reshape(-1)[index]
+
+
+@primitive(promote="exact", name="put")
+def _add_at(xp, gradient, index, *, shape):
+    """Zeros of `shape`, with the gradient added at positions of the flattened tensor."""
+    result = xp.zeros(math.prod(shape), gradient.dtype)
+    xp.add.at(result, index.reshape(-1), gradient.reshape(-1))
+    return result.reshape(shape)
+
+
+derivative(_take, input=lambda g, index, input_shape: _add_at(g, index, shape=input_shape))
+derivative(_add_at, gradient=lambda g, index: g.take(index))
+
+
 def take(input: Any, index: Any) -> Any:
     """The elements at positions of the flattened tensor, in the shape of `index`."""
-    flat = input.reshape(-1)
-    size, data = flat._data.size, index._data
-    if data.size and (data.min() < -size or data.max() >= size):
-        raise IndexError("out of range: tried to access index "
-                         f"{int(data.max())} on a tensor of {size} elements.")
-    return _gather(flat, wrap(data.reshape(-1) % size), dim=0).reshape(data.shape)
+    size, data = input._data.size, index._data
+    wrong = data[(data < -size) | (data >= size)] if data.size else data
+    if wrong.size:
+        raise IndexError(f"out of range: tried to access index {int(wrong.ravel()[0])} on a tensor "
+                         f"of {size} elements.")
+    return _take(input, index)
 
 
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
@@ -286,36 +318,94 @@ def argwhere(input: Any) -> Any:
 
 # --- writing a part of a copy --------------------------------------------------------------------
 
-def _with_part(input: Any, src: Any, part_of: Any) -> Any:
-    """A copy of `input` whose part `part_of(copy)` is `src`."""
-    result = input.clone()
-    part = part_of(result)
-    if part._data.shape != src._data.shape:
+def _with_part(array, src, key):
+    """A copy of `array` whose part `array[key]` is `src`."""
+    result = array.copy()
+    part = result[key]
+    if part.shape != src.shape:
         raise RuntimeError("expected src to have a size equal to the slice of self. src size = "
-                           f"{list(src._data.shape)}, slice size = {list(part._data.shape)}")
-    part.copy_(src)
+                           f"{list(src.shape)}, slice size = {list(part.shape)}")
+    result[key] = src
     return result
+
+
+@primitive(promote="exact", name="select_scatter")
+def _select_scatter(xp, input, src, *, dim, index):
+    return _with_part(input, src, (slice(None),) * dim + (index, ...))
+
+
+derivative(_select_scatter,
+    input=lambda g, dim, index: _select_scatter(
+        g, g.select(dim, index).zeros_like(), dim=dim, index=index),
+    src=lambda g, dim, index: g.select(dim, index))
 
 
 def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     """A copy of `input` with `src` at one index of `dim`."""
-    return _with_part(input, src, lambda copy: copy.select(dim, index))
+    return _select_scatter(input, src, dim=wrap_dim(dim, input._data.ndim), index=index)
+
+
+@primitive(promote="exact", name="slice_scatter")
+def _slice_scatter(xp, input, src, *, dim, start, end, step):
+    return _with_part(input, src, (slice(None),) * dim + (slice(start, end, step),))
+
+
+derivative(_slice_scatter,
+    input=lambda g, dim, start, end, step: _slice_scatter(
+        g, slice_(g, dim, start, end, step).zeros_like(), dim=dim, start=start, end=end,
+        step=step),
+    src=lambda g, dim, start, end, step: slice_(g, dim, start, end, step))
 
 
 def slice_scatter(input: Any, src: Any, dim: int = 0, start: int | None = None,
                   end: int | None = None, step: int = 1) -> Any:
     """A copy of `input` with `src` in a slice of `dim`."""
-    return _with_part(input, src, lambda copy: slice_(copy, dim, start, end, step))
+    return _slice_scatter(input, src, dim=wrap_dim(dim, input._data.ndim), start=start, end=end,
+                          step=step)
+
+
+@primitive(promote="exact", name="diagonal_scatter")
+def _diagonal_scatter(xp, input, src, *, offset, dim1, dim2):
+    rows, columns = max(-offset, 0), max(offset, 0)
+    length = max(min(input.shape[dim1] - rows, input.shape[dim2] - columns), 0)
+    key = [slice(None)] * input.ndim
+    key[dim1], key[dim2] = xp.arange(rows, rows + length), xp.arange(columns, columns + length)
+    result = input.copy()
+    others = [d for d in range(input.ndim) if d not in (dim1, dim2)]
+    expected = (*[input.shape[d] for d in others], length)
+    if src.shape != expected:
+        raise RuntimeError("expected src to have a size equal to the slice of self. src size = "
+                           f"{list(src.shape)}, slice size = {list(expected)}")
+    xp.moveaxis(result, (dim1, dim2), (0, 1))[key[dim1], key[dim2]] = xp.moveaxis(src, -1, 0)
+    return result
+
+
+derivative(_diagonal_scatter,
+    input=lambda g, src_shape, offset, dim1, dim2: _diagonal_scatter(
+        g, g.new_zeros(src_shape), offset=offset, dim1=dim1, dim2=dim2),
+    src=lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, dim2))
 
 
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """A copy of `input` with `src` on a diagonal."""
-    return _with_part(input, src, lambda copy: copy.diagonal(offset, dim1, dim2))
+    ndim = input._data.ndim
+    return _diagonal_scatter(input, src, offset=offset, dim1=wrap_dim(dim1, ndim),
+                             dim2=wrap_dim(dim2, ndim))
+
+
+@primitive(promote="exact", name="narrow_copy")
+def _narrow_copy(xp, input, *, dim, start, length):
+    return input[(slice(None),) * dim + (slice(start, start + length),)].copy()
+
+
+derivative(_narrow_copy, input=lambda g, input_shape, dim, start, length: _slice_scatter(
+    g.new_zeros(input_shape), g, dim=dim, start=start, end=start + length, step=1))
 
 
 def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
     """A copy of `input.narrow(dim, start, length)`."""
-    return input.narrow(dim, start, length).clone()
+    return _narrow_copy(input, dim=wrap_dim(dim, input._data.ndim), start=start % max(
+        input._data.shape[dim], 1), length=length)
 
 
 index_add_, index_copy_, index_fill_ = inplace(index_add), inplace(index_copy), inplace(index_fill)

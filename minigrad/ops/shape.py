@@ -192,9 +192,10 @@ def _flip(xp, input, *, dims):
 derivative(_flip, input=lambda g, dims: g.flip(dims))
 
 
-def flip(input: Any, *dims: Any) -> Any:
+def flip(input: Any, *sizes: Any, dims: Any = None) -> Any:
     """The order of elements reversed along `dims` (a copy, not a view)."""
-    dims = dims[0] if len(dims) == 1 else dims
+    if dims is None:
+        dims = sizes[0] if len(sizes) == 1 else sizes
     return _flip(input, dims=wrap_dims(dims, input._data.ndim))
 
 
@@ -303,6 +304,15 @@ def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> A
     return _diag_embed(input, offset=offset, dim1=dim1, dim2=dim2)
 
 
+@primitive(promote="exact", node_name="DiagonalBackward0_copy")
+def _diagonal_copy(xp, input, *, offset):
+    return input.diagonal(offset).copy()
+
+
+derivative(_diagonal_copy, input=lambda g, input_shape, offset: g.new_zeros(
+    input_shape).diagonal_scatter(g, offset))
+
+
 def diag(input: Any, diagonal: int = 0) -> Any:
     """A vector as a diagonal matrix; of a matrix, a copy of its diagonal."""
     if input._data.ndim == 1:
@@ -310,7 +320,7 @@ def diag(input: Any, diagonal: int = 0) -> Any:
     if input._data.ndim != 2:
         raise RuntimeError("diag(): Supports 1D or 2D tensors. Got "
                            f"{input._data.ndim}D")
-    return clone(input.diagonal(diagonal))
+    return _diagonal_copy(input, offset=diagonal)
 
 
 def diagflat(input: Any, offset: int = 0) -> Any:
@@ -393,6 +403,5 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple:
     grids = [each.reshape([-1 if i == j else 1 for j in builtins.range(len(shape))]).expand(shape)
              for i, each in enumerate(tensors)]
     if swap:
-        grids = [each.transpose(0, 1) for each in grids]
-        grids[0], grids[1] = grids[1], grids[0]
+        grids = [each.transpose(0, 1) for each in (grids[1], grids[0], *grids[2:])]
     return tuple(grids)

@@ -174,7 +174,7 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """The view with two dimensions exchanged."""
     ndim = input._data.ndim
     dim0, dim1 = wrap_dim(dim0, ndim), wrap_dim(dim1, ndim)
-    return _transpose(input, dim0=dim0, dim1=dim1) if ndim else alias(input)
+    return _transpose(input, dim0=dim0, dim1=dim1)
 
 
 def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
