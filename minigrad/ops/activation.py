@@ -9,6 +9,7 @@ import numpy as np
 
 from ..inplace import inplace as in_place
 from ..primitive import derivative, primitive
+from .joining import cat
 from .pointwise import clamp, erf_array, sigmoid, tanh
 
 __all__ = [
@@ -171,9 +172,11 @@ def _elu(xp, input, *, alpha, scale, input_scale):
     return xp.where(input > 0, input * t(scale), low)
 
 
-derivative(_elu, input=lambda g, input, alpha, scale, input_scale: g * (
-    (input * input_scale).exp() * (alpha * scale * input_scale)).masked_fill(
-        input > 0, 0).add((input > 0).to(input.dtype) * scale))
+_celu = primitive(_elu.op.kernel, name="celu")
+for _op in (_elu, _celu):
+    derivative(_op, input=lambda g, input, alpha, scale, input_scale: g * (
+        (input * input_scale).exp() * (alpha * scale * input_scale)).masked_fill(
+            input > 0, 0).add((input > 0).to(input.dtype) * scale))
 
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
@@ -185,7 +188,7 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     r"""$a$ where positive, else $\alpha(e^{a/\alpha} - 1)$."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError")
-    return _finish(_elu, input, inplace, alpha=alpha, scale=1, input_scale=1 / alpha)
+    return _finish(_celu, input, inplace, alpha=alpha, scale=1, input_scale=1 / alpha)
 
 
 def selu(input: Any, inplace: bool = False) -> Any:
@@ -323,6 +326,21 @@ def logsigmoid(xp, input):
 derivative(logsigmoid, input=lambda g, input: g * (-input).sigmoid())
 
 
+@primitive(name="glu")
+def _glu(xp, input, *, dim):
+    first, second = xp.split(input, 2, axis=dim)
+    return first / (1 + xp.exp(-second))
+
+
+def _glu_rule(g, input, dim):
+    first, second = input.chunk(2, dim)
+    gate = second.sigmoid()
+    return cat([g * gate, g * first * gate * (1 - gate)], dim)
+
+
+derivative(_glu, input=_glu_rule)
+
+
 def glu(input: Any, dim: int = -1) -> Any:
     r"""The first half times the sigmoid of the second."""
     if not input._data.ndim:
@@ -331,7 +349,7 @@ def glu(input: Any, dim: int = -1) -> Any:
     if size % 2:
         raise RuntimeError("Halving dimension must be even, but dimension "
                            f"{dim % input._data.ndim} is size {size}")
-    return input.narrow(dim, 0, size // 2) * input.narrow(dim, size // 2, size // 2).sigmoid()
+    return _glu(input, dim=dim)
 
 
 # --- piecewise linear ----------------------------------------------------------------------------

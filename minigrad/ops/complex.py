@@ -123,9 +123,17 @@ def complex(xp, real, imag):
 derivative(complex, real=lambda g: g.real, imag=lambda g: g.imag)
 
 
-def polar(abs: Any, angle: Any) -> Any:
-    r"""$r\,e^{i\phi}$."""
-    return complex(abs * angle.cos(), abs * angle.sin())
+@primitive(promote="exact")
+def polar(xp, abs, angle):
+    r"""$y = r\,e^{i\phi}$."""
+    result = xp.empty(xp.broadcast_shapes(abs.shape, angle.shape), f"c{2 * abs.dtype.itemsize}")
+    result.real, result.imag = abs * xp.cos(angle), abs * xp.sin(angle)
+    return result
+
+
+derivative(polar,
+    abs=lambda g, abs, result: (g * result.sgn().conj()).real * abs.sgn(),
+    angle=lambda g, result: (g * (result * 1j).conj()).real)
 
 
 def is_complex(input: Any) -> bool:

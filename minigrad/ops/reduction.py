@@ -680,5 +680,19 @@ def _logcumsumexp(xp, input, *, dim):
     return xp.logaddexp.accumulate(input, axis=dim) if input.ndim else input.copy()
 
 
-derivative(_logcumsumexp, input=lambda g, input, result, dim: reversed_cumsum(
-    g * (-result).exp(), dim) * input.exp())
+def _logcumsumexp_rule(g, input, result, dim):
+    r"""$\bar a_i = e^{a_i}\sum_{j \ge i} \bar y_j e^{-y_j}$, for positive and negative $\bar y$ apart so
+    that both sums can be taken as logarithms: $e^{a_i}$ alone would overflow. "log 0" is a huge
+    negative number, not -inf, whose own derivative would be nan."""
+    never = float(np.finfo(g._data.dtype).min) / 4
+
+    def part(positive):
+        none = positive <= 0
+        log_g = positive.masked_fill(none, 1).log().masked_fill(none, never)
+        later = (log_g - result).flip(dim).logcumsumexp(dim).flip(dim)
+        return (later + input).exp()
+
+    return part(g) - part(-g)
+
+
+derivative(_logcumsumexp, input=_logcumsumexp_rule)

@@ -154,7 +154,7 @@ def _gather(xp, input, index, *, dim):
 @primitive(promote="exact", name="scatter_add")
 def _scatter_add(xp, input, index, src, *, dim):
     result = input.copy()
-    xp.add.at(result, _along(xp, index, dim),
+    xp.add.at(xp.atleast_1d(result), _along(xp, index, dim),
               src[tuple([slice(n) for n in index.shape])].astype(input.dtype, copy=False))
     return result
 
@@ -203,14 +203,14 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
 @primitive(promote="exact", name="scatter")
 def _scatter_src(xp, input, index, src, *, dim):
     result = input.copy()
-    result[_along(xp, index, dim)] = src[tuple([slice(n) for n in index.shape])]
+    xp.atleast_1d(result)[_along(xp, index, dim)] = src[tuple([slice(n) for n in index.shape])]
     return result
 
 
 @primitive(promote="exact", name="scatter", overload=1)
 def _scatter_value(xp, input, index, *, dim, value):
     result = input.copy()
-    result[_along(xp, index, dim)] = value
+    xp.atleast_1d(result)[_along(xp, index, dim)] = value
     return result
 
 
@@ -266,13 +266,16 @@ def take(input: Any, index: Any) -> Any:
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """`gather` with the index broadcast; over the flattened tensor without `dim`."""
     if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
+        return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
     dim, shape = wrap_dim(dim, input._data.ndim), list(input._data.shape)
     places = list(indices._data.shape)
     both = [a if i == dim else max(a, b) for i, (a, b) in enumerate(
         zip(places, shape, strict=True))]
     own = list(both)
     own[dim] = shape[dim]
+    data = indices._data
+    if data.size and data.min() < 0:
+        indices = wrap(array_module(data).where(data < 0, data + shape[dim], data))
     return gather(input.expand(own), dim, indices.expand(both))
 
 

@@ -186,7 +186,7 @@ def contiguous(input: Any, memory_format: Any = None) -> Any:
 
 @primitive(promote="exact", name="flip")
 def _flip(xp, input, *, dims):
-    return xp.ascontiguousarray(xp.flip(input, dims)).reshape(input.shape)
+    return xp.ascontiguousarray(xp.flip(input, dims)) if input.ndim else input.copy()
 
 
 derivative(_flip, input=lambda g, dims: g.flip(dims))
@@ -403,5 +403,5 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple:
     grids = [each.reshape([-1 if i == j else 1 for j in builtins.range(len(shape))]).expand(shape)
              for i, each in enumerate(tensors)]
     if swap:
-        grids = [each.transpose(0, 1) for each in (grids[1], grids[0], *grids[2:])]
+        grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)

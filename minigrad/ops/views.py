@@ -164,7 +164,7 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
 
 @view(name="transpose")
 def _transpose(xp, input, *, dim0, dim1):
-    return input.swapaxes(dim0, dim1)
+    return input.swapaxes(dim0, dim1) if input.ndim else input.view()
 
 
 derivative(_transpose, input=lambda g, dim0, dim1: g.transpose(dim0, dim1))
