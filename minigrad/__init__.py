@@ -56,6 +56,9 @@ from .ops.creation import (
 from .ops.dropout import (
     alpha_dropout, dropout, feature_alpha_dropout, feature_dropout,
 )
+from .ops.einsum import (
+    einsum,
+)
 from .ops.embedding import (
     embedding,
 )
@@ -68,6 +71,10 @@ from .ops.indexing import (
 from .ops.joining import (
     atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
     concatenate, dstack, hstack, row_stack, stack, vstack,
+)
+from .ops.matmul import (
+    addbmm, addmm, addmv, addr, baddbmm, bilinear, bmm, chain_matmul, cross, dot, ger, inner,
+    kron, matmul, matrix_power, mm, mv, outer, tensordot, trace, vdot,
 )
 from .ops.parts import (
     diagonal, narrow, select,

@@ -24,6 +24,7 @@ from .ops import (
     views,
 )
 from .ops import complex as ops_complex
+from .ops import matmul as ops_matmul
 from .ops import shape as ops_shape
 from .ops import softmax as ops_softmax
 from .ops.dims import wrap_dim
@@ -124,10 +125,9 @@ class Tensor(TensorBase):
         return strides if dim is None else strides[wrap_dim(dim, len(strides))]
 
     def storage_offset(self):
-        data = root = self._data
-        while builtins.type(root.base) is builtins.type(data):
-            root = root.base
-        return (strided.address(data) - strided.address(root)) // data.dtype.itemsize
+        data = self._data
+        start = strided.address(strided.memory_of(data))
+        return (strided.address(data) - start) // data.dtype.itemsize
 
     def data_ptr(self):
         return strided.address(self._data)
@@ -263,8 +263,10 @@ class Tensor(TensorBase):
     bitwise_or, bitwise_or_ = comparison.bitwise_or, inplace(comparison.bitwise_or)
     bitwise_xor, bitwise_xor_ = comparison.bitwise_xor, inplace(comparison.bitwise_xor)
     bitwise_not, bitwise_not_ = comparison.bitwise_not, inplace(comparison.bitwise_not)
-    bitwise_left_shift, bitwise_left_shift_ = comparison.bitwise_left_shift, inplace(comparison.bitwise_left_shift)
-    bitwise_right_shift, bitwise_right_shift_ = comparison.bitwise_right_shift, inplace(comparison.bitwise_right_shift)
+    bitwise_left_shift, bitwise_right_shift = (
+        comparison.bitwise_left_shift, comparison.bitwise_right_shift)
+    bitwise_left_shift_, bitwise_right_shift_ = (
+        inplace(bitwise_left_shift), inplace(bitwise_right_shift))
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
     equal, allclose, isclose = comparison.equal, comparison.allclose, comparison.isclose
     isnan, isinf, isfinite = comparison.isnan, comparison.isinf, comparison.isfinite
@@ -361,6 +363,16 @@ class Tensor(TensorBase):
     scatter, scatter_ = scatter.scatter, scatter.scatter_
 
     # --- matrix products
+    matmul, mm, bmm, mv = ops_matmul.matmul, ops_matmul.mm, ops_matmul.bmm, ops_matmul.mv
+    dot, vdot, outer, ger = ops_matmul.dot, ops_matmul.vdot, ops_matmul.outer, ops_matmul.ger
+    inner, trace, kron = ops_matmul.inner, ops_matmul.trace, ops_matmul.kron
+    addmm, addmm_ = ops_matmul.addmm, inplace(ops_matmul.addmm)
+    addmv, addmv_ = ops_matmul.addmv, inplace(ops_matmul.addmv)
+    addr, addr_ = ops_matmul.addr, inplace(ops_matmul.addr)
+    addbmm, addbmm_ = ops_matmul.addbmm, inplace(ops_matmul.addbmm)
+    baddbmm, baddbmm_ = ops_matmul.baddbmm, inplace(ops_matmul.baddbmm)
+    matrix_power, cross = ops_matmul.matrix_power, ops_matmul.cross
+    __matmul__ = operator(ops_matmul.matmul)
 
     # --- creation, random
     new_zeros, new_ones, new_empty = creation.new_zeros, creation.new_ones, creation.new_empty

@@ -14,7 +14,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Limit BLAS, the only part of minigrad that uses threads; the package threadpoolctl does it."""
+    """Limit BLAS, the only part of minigrad with threads; the package threadpoolctl does it."""
     global _chosen
     if isinstance(n, bool) or not isinstance(n, int):
         raise TypeError(f"set_num_threads expects an int, but got {type(n).__name__}")

@@ -17,6 +17,7 @@ from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, device, device_of, module_for
 from ..inplace import inplace, write
 from ..primitive import derivative, primitive
+from .strided import restrided
 
 __all__ = [
     "arange", "empty", "empty_like", "empty_strided", "eye", "fill", "full", "full_like",
@@ -230,8 +231,7 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = No
         raise RuntimeError("mismatch in length of strides and shape")
     kind, xp = dtype_argument("empty_strided", dtype).numpy, library_on(device)
     span = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    array = xp.lib.stride_tricks.as_strided(xp.empty(span, kind), shape,
-                                            [s * kind.itemsize for s in strides])
+    array = restrided(xp, xp.empty(span, kind), shape, [s * kind.itemsize for s in strides])
     return finished(array, requires_grad)
 
 

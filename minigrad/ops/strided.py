@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..core import TensorBase, wrap
 from ..device import array_module
 from ..primitive import derivative, primitive, view
@@ -56,14 +58,35 @@ def same_view(base: Any, tensor: TensorBase) -> Any:
 
 # --- as_strided and its transpose ----------------------------------------------------------------
 
+def memory_of(array: Any) -> Any:
+    """The array that owns the memory which `array` sees a part of."""
+    owner, base = array, array.base
+    while base is not None:
+        if type(base) is type(array):
+            owner = base
+        base = getattr(base, "base", None)
+    return owner
+
+
+def restrided(xp: Any, array: Any, size: Any, stride: Any, offset: int = 0) -> Any:
+    """The memory from `offset` bytes after the array's first element on, with this size and
+    these strides (in bytes)."""
+    if xp is not np:
+        return xp.lib.stride_tricks.as_strided(
+            flat_memory(xp, array, offset // array.dtype.itemsize), size, stride)
+    if array.dtype.isbuiltin == 1 and array.flags.c_contiguous:
+        return np.ndarray(size, array.dtype, array, offset, stride)
+    owner = memory_of(array)
+    offset += address(array) - address(owner)
+    memory = owner.reshape(-1, order="A").view(np.uint8)  # bytes: bfloat16 offers no buffer
+    return np.ndarray(size, array.dtype, memory, offset, stride)
+
+
 def flat_memory(xp: Any, array: Any, offset: int) -> Any:
     """The memory behind `array` as a flat array that begins `offset` elements after it."""
-    root = array
-    while type(root.base) is type(array):
-        root = root.base
+    root = memory_of(array)
     start = (address(array) - address(root)) // array.dtype.itemsize + offset
-    flat = root.reshape(-1, order="A") if root.flags.c_contiguous or root.flags.f_contiguous \
-        else root
+    flat = root.reshape(-1, order="A")
     if flat.dtype != array.dtype:
         flat = flat.view(array.dtype)
     if start < 0 or start > flat.size:
@@ -84,7 +107,7 @@ def strided_from(xp, input, *, size, stride, offset):
             f"{(offset + last + 1) * flat.itemsize} are out of bounds for storage of size "
             f"{(flat.size + offset) * flat.itemsize}")
     strides = [s * flat.itemsize for s in stride]
-    return xp.lib.stride_tricks.as_strided(flat, size, strides)
+    return restrided(xp, flat, size, strides)
 
 
 @primitive(promote="exact", name="as_strided_scatter")
@@ -99,9 +122,8 @@ def strided_add(xp, gradient, *, shape, own_stride, size, stride, offset):
             places = places[..., None] + xp.arange(n) * s
         xp.add.at(memory, places.reshape(-1), gradient.reshape(-1))
     else:
-        xp.lib.stride_tricks.as_strided(memory[offset:], size, [s * item for s in stride])[
-            ...] = gradient
-    return xp.lib.stride_tricks.as_strided(memory, shape, [s * item for s in own_stride])
+        restrided(xp, memory, size, [s * item for s in stride], offset * item)[...] = gradient
+    return restrided(xp, memory, shape, [s * item for s in own_stride])
 
 
 def _span(size, stride):

@@ -8,16 +8,17 @@ dimension has size 1 and NumPy would put something else (`restrided`).
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core import mode, version_of, wrap
+from ..core import Node, mode, version_of, wrap
 from ..dtypes import dtype as dtype_class
 from ..inplace import check_may_record
 from ..primitive import derivative, link, primitive, view
 from .dims import wrap_dim, wrap_dims
-from .strided import address
+from .strided import address, restrided
 
 __all__ = [
     "view_", "reshape", "view_as", "reshape_as", "flatten", "unflatten", "ravel", "transpose",
@@ -31,11 +32,6 @@ def sizes_of(sizes: tuple) -> tuple[int, ...]:
     if len(sizes) == 1 and not isinstance(sizes[0], int) and isinstance(sizes[0], Iterable):
         sizes = tuple(sizes[0])
     return tuple([size.__index__() for size in sizes])
-
-
-def restrided(xp: Any, array: Any, size: Sequence[int], stride: Sequence[int]) -> Any:
-    """The memory from the array's first element on, with this size and stride (in bytes)."""
-    return xp.lib.stride_tricks.as_strided(array, tuple(size), tuple(stride))
 
 
 # --- view and reshape ----------------------------------------------------------------------------
@@ -70,7 +66,9 @@ def _view(xp, input, *, size):
     return result
 
 
-derivative(_view, input=lambda g, input_shape: g.reshape(input_shape))
+_reshape_alias = view(_view.op.kernel, name="reshape_alias")  # torch's name where strides have gaps
+for _op in (_view, _reshape_alias):
+    derivative(_op, input=lambda g, input_shape: g.reshape(input_shape))
 
 
 def view_(input: Any, *shape: Any, dtype: Any = None) -> Any:
@@ -112,10 +110,12 @@ derivative(unsafe_view, input=lambda g, input_shape: g.reshape(input_shape))
 def reshape(input: Any, *shape: Any) -> Any:
     """Another shape of the same elements: a view where strides allow it, else a copy."""
     size = infer_size(sizes_of(shape), input._data.size)
-    try:
+    if input._data.flags.c_contiguous:
         return _view(input, size=size)
+    try:
+        return _reshape_alias(input, size=size)
     except RuntimeError:
-        return unsafe_view(input.clone(), size=size)
+        return unsafe_view(input.clone(memory_format="contiguous"), size=size)
 
 
 def view_as(input: Any, other: Any) -> Any:
@@ -438,6 +438,7 @@ def _reshaped_in_place(function: Any) -> Any:
         self._data = seen._data
         version_of(self).count += 1
         if seen._node is not None:
+            seen._node.__class__ = in_place_node(type(seen._node))
             self._node, self._output = seen._node, seen._output
         if self._view is not None:
             self._view.seen = self._counter.count
@@ -446,6 +447,15 @@ def _reshaped_in_place(function: Any) -> Any:
     call.__name__ = function.__name__ + "_"
     call.__doc__ = f"In-place version of `{function.__name__}`: no number moves."
     return call
+
+
+@functools.cache
+def in_place_node(kind: type[Node]) -> type[Node]:
+    """The same node under the name of the in-place overload, which torch numbers after the others:
+    SqueezeBackward3 to 5 for SqueezeBackward0 to 2, TransposeBackward1 for TransposeBackward0."""
+    name, number = kind.__name__[:-1], int(kind.__name__[-1])
+    overloads = 3 if kind.op.name == "squeeze" else 1
+    return type(f"{name}{number + overloads}", (kind,), {"__slots__": ()})
 
 
 squeeze_, unsqueeze_ = _reshaped_in_place(squeeze), _reshaped_in_place(unsqueeze)

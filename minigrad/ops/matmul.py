@@ -1,0 +1,620 @@
+"""Matrix products: a few primitives for BLAS, and the composites that torch records in terms of them.
+
+`matmul` and `linear` leave torch's own graph behind: which views and which product they record
+depends on the shapes, on contiguity, and on whether the second operand needs a gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..autocast_rules import lower_precision
+from ..core import TensorBase
+from ..primitive import derivative, primitive
+from .dims import wrap_dim
+from .views import unsafe_view
+
+__all__ = [
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bilinear", "bmm", "chain_matmul", "cross",
+    "dot", "ger", "inner", "kron", "linear", "matmul", "matrix_power", "mm", "mv", "outer",
+    "tensordot", "trace", "vdot"]
+
+# --- checks, in torch's words --------------------------------------------------------------------
+
+_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long long",
+            "int32": "int", "bfloat16": "c10::BFloat16", "complex64": "c10::complex<float>",
+            "complex128": "c10::complex<double>", "bool": "bool", "uint8": "unsigned char",
+            "int8": "signed char", "int16": "short"}
+
+
+def _require(name: str, **tensors: Any) -> None:
+    for position, (argument, tensor) in enumerate(tensors.items()):
+        if not isinstance(tensor, TensorBase):
+            raise TypeError(f"{name}(): argument '{argument}' (position {position + 1}) must be "
+                            f"Tensor, not {type(tensor).__name__}")
+
+
+def _require_same_dtype(a: Any, b: Any) -> None:
+    if a._data.dtype is not b._data.dtype:
+        raise RuntimeError("expected m1 and m2 to have the same dtype, but got: "
+                           f"{_C_NAMES[a.dtype.name]} != {_C_NAMES[b.dtype.name]}")
+
+
+def _size(tensor: Any) -> str:
+    return "x".join(map(str, tensor._data.shape))
+
+
+# --- products ------------------------------------------------------------------------------------
+
+@primitive(name="mm")
+def _mm(xp, input, mat2):
+    r"""$Y = AB$, so $\bar A = \bar Y B^H$ and $\bar B = A^H \bar Y$."""
+    return xp.matmul(input, mat2)
+
+
+derivative(_mm,
+    input=lambda g, mat2: g.mm(mat2.t().conj()),
+    mat2=lambda g, input: input.t().conj().mm(g))
+
+
+@lower_precision
+def mm(input: Any, mat2: Any) -> Any:
+    r"""The product of an (n, k) and a (k, m) matrix."""
+    _require("mm", input=input, mat2=mat2)
+    if input._data.ndim != 2 or mat2._data.ndim != 2:
+        which = "self" if input._data.ndim != 2 else "mat2"
+        raise RuntimeError(f"{which} must be a matrix")
+    if input._data.shape[1] != mat2._data.shape[0]:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied "
+                           f"({_size(input)} and {_size(mat2)})")
+    _require_same_dtype(input, mat2)
+    return _mm(input, mat2)
+
+
+@primitive(name="bmm")
+def _bmm(xp, input, mat2):
+    """`mm` for each of a batch of matrices."""
+    return xp.matmul(input, mat2)
+
+
+derivative(_bmm,
+    input=lambda g, mat2: g.bmm(mat2.transpose(1, 2).conj()),
+    mat2=lambda g, input: input.transpose(1, 2).conj().bmm(g))
+
+
+@lower_precision
+def bmm(input: Any, mat2: Any) -> Any:
+    """The products of (b, n, k) and (b, k, m) matrices, one by one."""
+    _require("bmm", input=input, mat2=mat2)
+    for name, tensor in (("batch1", input), ("batch2", mat2)):
+        if tensor._data.ndim != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor")
+    (batch, _, inner), (other, rows, columns) = input._data.shape, mat2._data.shape
+    if (batch, inner) != (other, rows):
+        raise RuntimeError("Expected size for first two dimensions of batch2 tensor to be: "
+                           f"[{batch}, {inner}] but got: [{other}, {rows}].")
+    _require_same_dtype(input, mat2)
+    return _bmm(input, mat2)
+
+
+@primitive(name="mv")
+def _mv(xp, input, vec):
+    r"""$y = A x$, so $\bar A = \bar y x^H$ and $\bar x = A^H \bar y$."""
+    return xp.matmul(input, vec)
+
+
+derivative(_mv,
+    input=lambda g, vec: g.outer(vec.conj()),
+    vec=lambda g, input: input.t().conj().mv(g))
+
+
+@lower_precision
+def mv(input: Any, vec: Any) -> Any:
+    """The product of an (n, k) matrix and a k-vector."""
+    _require("mv", input=input, vec=vec)
+    if input._data.ndim != 2 or vec._data.ndim != 1:
+        raise RuntimeError("vector + matrix @ vector expected, got 1, "
+                           f"{input._data.ndim}, {vec._data.ndim}")
+    if input._data.shape[1] != vec._data.shape[0]:
+        raise RuntimeError(f"size mismatch, got input ({input._data.shape[0]}), mat "
+                           f"({_size(input)}), vec ({_size(vec)})")
+    _require_same_dtype(input, vec)
+    return _mv(input, vec)
+
+
+@primitive(name="dot")
+def _dot(xp, input, tensor):
+    r"""$y = \sum_i a_i b_i$."""
+    return xp.dot(input, tensor)
+
+
+derivative(_dot,
+    input=lambda g, tensor: g * tensor.conj(),
+    tensor=lambda g, input: g * input.conj())
+
+
+@primitive(name="vdot")
+def _vdot(xp, input, other):
+    r"""$y = \sum_i a_i^* b_i$."""
+    return xp.dot(input.conj(), other)
+
+
+derivative(_vdot,
+    input=lambda g, other: g.conj() * other,
+    other=lambda g, input: g * input)
+
+
+def _check_vectors(name: str, a: Any, b: Any) -> None:
+    if a._data.ndim != 1 or b._data.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {a._data.ndim}D and {b._data.ndim}D "
+                           "tensors")
+    if a._data.dtype is not b._data.dtype:
+        raise RuntimeError(f"{name} : expected both vectors to have same dtype, but found "
+                           f"{a.dtype.scalar_name} and {b.dtype.scalar_name}")
+    if a._data.size != b._data.size:
+        raise RuntimeError("inconsistent tensor size, expected tensor "
+                           f"[{a._data.size}] and src [{b._data.size}] to have the same number of "
+                           f"elements, but got {a._data.size} and {b._data.size} elements "
+                           "respectively")
+
+
+def dot(input: Any, tensor: Any) -> Any:
+    r"""$\sum_i a_i b_i$ of two vectors."""
+    _require("dot", input=input, tensor=tensor)
+    _check_vectors("dot", input, tensor)
+    return _dot(input, tensor)
+
+
+def vdot(input: Any, other: Any) -> Any:
+    r"""$\sum_i a_i^* b_i$ of two vectors."""
+    _require("vdot", input=input, other=other)
+    _check_vectors("vdot", input, other)
+    return _vdot(input, other)
+
+
+def outer(input: Any, vec2: Any) -> Any:
+    """$y_{ij} = a_i b_j$."""
+    for name, tensor in (("self", input), ("vec2", vec2)):
+        if tensor._data.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got "
+                               f"{tensor._data.ndim}-D")
+    return input.reshape(-1, 1) * vec2
+
+
+ger = outer
+
+
+# --- products added to something -----------------------------------------------------------------
+
+def _combined(xp, input, product, beta, alpha):
+    """$\\beta C + \\alpha P$, written over the product; with $\\beta = 0$ not even nan of $C$ counts."""
+    if alpha != 1:
+        product = xp.multiply(product, product.dtype.type(alpha), out=product)
+    if beta == 0:
+        return product
+    scaled = input if beta == 1 else input * input.dtype.type(beta)
+    return xp.add(product, scaled, out=product)
+
+
+def _times(g: Any, number: Any) -> Any:
+    return g if number == 1 else g * number
+
+
+@primitive(name="addmm")
+def _addmm(xp, input, mat1, mat2, *, beta, alpha):
+    r"""$Y = \beta C + \alpha AB$."""
+    return _combined(xp, input, xp.matmul(mat1, mat2), beta, alpha)
+
+
+derivative(_addmm,
+    input=lambda g, beta: _times(g, beta),
+    mat1=lambda g, mat2, alpha: _times(g.mm(mat2.t().conj()), alpha),
+    mat2=lambda g, mat1, alpha: _times(mat1.t().conj().mm(g), alpha))
+
+
+def _check_added(input: Any, shape: tuple[int, ...]) -> None:
+    own = input._data.shape
+    fits = len(own) <= len(shape) and all(
+        a in (1, b) for a, b in zip(own[::-1], shape[::-1], strict=False))
+    if not fits:
+        for back in range(1, min(len(own), len(shape)) + 1):
+            if own[-back] not in (1, shape[-back]):
+                raise RuntimeError(
+                    f"The expanded size of the tensor ({shape[-back]}) must match the existing "
+                    f"size ({own[-back]}) at non-singleton dimension {len(shape) - back}.  Target "
+                    f"sizes: {list(shape)}.  Tensor sizes: {list(own)}")
+        raise RuntimeError(
+            f"expand(torch.{input.type()[6:]}{{{list(own)}}}, size={list(shape)}): the number of "
+            f"sizes provided ({len(shape)}) must be greater or equal to the number of dimensions "
+            f"in the tensor ({len(own)})")
+
+
+@lower_precision
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    r"""$\beta C + \alpha AB$ for matrices; `input` broadcasts."""
+    _require("addmm", input=input, mat1=mat1, mat2=mat2)
+    for name, tensor in (("mat1", mat1), ("mat2", mat2)):
+        if tensor._data.ndim != 2:
+            raise RuntimeError(f"{name} must be a matrix, got {tensor._data.ndim}-D tensor")
+    if mat1._data.shape[1] != mat2._data.shape[0]:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied "
+                           f"({_size(mat1)} and {_size(mat2)})")
+    _require_same_dtype(mat1, mat2)
+    if input._data.dtype is not mat1._data.dtype:
+        raise RuntimeError(f"self and mat2 must have the same dtype, but got "
+                           f"{input.dtype.scalar_name} and {mat2.dtype.scalar_name}")
+    _check_added(input, (mat1._data.shape[0], mat2._data.shape[1]))
+    return _addmm(input, mat1, mat2, beta=beta, alpha=alpha)
+
+
+@primitive(name="addmv")
+def _addmv(xp, input, mat, vec, *, beta, alpha):
+    r"""$y = \beta c + \alpha A x$."""
+    return _combined(xp, input, xp.matmul(mat, vec), beta, alpha)
+
+
+derivative(_addmv,
+    input=lambda g, beta: _times(g, beta),
+    mat=lambda g, vec, alpha: _times(g.outer(vec.conj()), alpha),
+    vec=lambda g, mat, alpha: _times(mat.t().conj().mv(g), alpha))
+
+
+@lower_precision
+def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    r"""$\beta c + \alpha A x$ for a matrix and a vector; `input` broadcasts."""
+    _require("addmv", input=input, mat=mat, vec=vec)
+    if mat._data.ndim != 2 or vec._data.ndim != 1:
+        raise RuntimeError("vector + matrix @ vector expected, got "
+                           f"{input._data.ndim}, {mat._data.ndim}, {vec._data.ndim}")
+    if mat._data.shape[1] != vec._data.shape[0]:
+        raise RuntimeError(f"size mismatch, got input ({input._data.size}), mat ({_size(mat)}), "
+                           f"vec ({_size(vec)})")
+    return _addmv(input, mat, vec, beta=beta, alpha=alpha)
+
+
+@primitive(name="baddbmm")
+def _baddbmm(xp, input, batch1, batch2, *, beta, alpha):
+    r"""$Y_k = \beta C_k + \alpha A_k B_k$."""
+    return _combined(xp, input, xp.matmul(batch1, batch2), beta, alpha)
+
+
+derivative(_baddbmm,
+    input=lambda g, beta: _times(g, beta),
+    batch1=lambda g, batch2, alpha: _times(g.bmm(batch2.transpose(1, 2).conj()), alpha),
+    batch2=lambda g, batch1, alpha: _times(batch1.transpose(1, 2).conj().bmm(g), alpha))
+
+
+def _check_batches(batch1: Any, batch2: Any) -> tuple[int, ...]:
+    for name, tensor in (("batch1", batch1), ("batch2", batch2)):
+        if tensor._data.ndim != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor")
+    (batch, rows, inner), (other, inner2, columns) = batch1._data.shape, batch2._data.shape
+    if (batch, inner) != (other, inner2):
+        raise RuntimeError("Expected size for first two dimensions of batch2 tensor to be: "
+                           f"[{batch}, {inner}] but got: [{other}, {inner2}].")
+    return batch, rows, columns
+
+
+@lower_precision
+def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    r"""$\beta C_k + \alpha A_k B_k$ for each k of a batch; `input` broadcasts."""
+    _require("baddbmm", input=input, batch1=batch1, batch2=batch2)
+    _check_added(input, _check_batches(batch1, batch2))
+    _require_same_dtype(batch1, batch2)
+    return _baddbmm(input, batch1, batch2, beta=beta, alpha=alpha)
+
+
+@primitive(name="addbmm")
+def _addbmm(xp, input, batch1, batch2, *, beta, alpha):
+    r"""$Y = \beta C + \alpha \sum_k A_k B_k$."""
+    return _combined(xp, input, xp.matmul(batch1, batch2).sum(axis=0), beta, alpha)
+
+
+derivative(_addbmm,
+    input=lambda g, beta: _times(g, beta),
+    batch1=lambda g, batch1_shape, batch2, alpha: _times(
+        g.expand(batch1_shape[0], *g.shape).bmm(batch2.transpose(1, 2).conj()), alpha),
+    batch2=lambda g, batch1, alpha: _times(
+        batch1.transpose(1, 2).conj().bmm(g.expand(batch1.shape[0], *g.shape)), alpha))
+
+
+@lower_precision
+def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    r"""$\beta C + \alpha \sum_k A_k B_k$; `input` broadcasts."""
+    _check_added(input, _check_batches(batch1, batch2)[1:])
+    return _addbmm(input, batch1, batch2, beta=beta, alpha=alpha)
+
+
+@primitive(promote="default", name="addr")
+def _addr(xp, input, vec1, vec2, *, beta, alpha):
+    r"""$Y = \beta C + \alpha\, a b^T$."""
+    product = vec1[:, None] * vec2
+    if alpha != 1:
+        product = product * product.dtype.type(alpha)
+    return product if beta == 0 else product + input * input.dtype.type(beta)
+
+
+derivative(_addr,
+    input=lambda g, beta: _times(g, beta),
+    vec1=lambda g, vec2, alpha: _times(g.mv(vec2.conj()), alpha),
+    vec2=lambda g, vec1, alpha: _times(g.t().mv(vec1.conj()), alpha))
+
+
+def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    r"""$\beta C + \alpha\, a b^T$ for two vectors; `input` broadcasts."""
+    for name, tensor in (("vec1", vec1), ("vec2", vec2)):
+        if tensor._data.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got "
+                               f"{tensor._data.ndim}-D")
+    return _addr(input, vec1, vec2, beta=beta, alpha=alpha)
+
+
+# --- matmul and linear ---------------------------------------------------------------------------
+
+@lower_precision
+def matmul(input: Any, other: Any) -> Any:
+    """The product of vectors, matrices or batches of matrices; batch dimensions broadcast."""
+    _require("matmul", input=input, other=other)
+    a, b = input._data.ndim, other._data.ndim
+    if not a or not b:
+        raise RuntimeError("both arguments to matmul need to be at least 1D, but they are "
+                           f"{a}D and {b}D")
+    if a == 1 and b == 1:
+        return dot(input, other)
+    if a == 2 and b == 1:
+        return mv(input, other)
+    if a == 1 and b == 2:
+        return input.unsqueeze(0).mm(other).squeeze_(0)
+    if a == 2 and b == 2:
+        return mm(input, other)
+    if a >= 3 and b == 3 and other._data.shape[0] == 1 and other.requires_grad:
+        return matmul(input, other.squeeze(0))
+    if _folds(input, other):
+        return _folded(input, other)
+    return _batched(input, other)
+
+
+def _folds(input: Any, other: Any) -> bool:
+    """Whether one product of matrices does it: the batch becomes more rows of the larger operand."""
+    larger, smaller = (input, other) if input._data.ndim >= other._data.ndim else (other, input)
+    if larger._data.ndim < 3 or smaller._data.ndim > 2:
+        return False
+    if smaller.requires_grad:
+        return True  # the batched product would expand it, and its gradient would be as large
+    if input._data.ndim == 2:
+        return False
+    if not larger._data.size:
+        return True
+    data = larger._data if larger is input else larger._data.swapaxes(-1, -2)
+    return all(data.strides[i] == data.strides[i + 1] * data.shape[i + 1]
+               for i in range(data.ndim - 2))
+
+
+def _folded(input: Any, other: Any) -> Any:
+    """(b, n, k) times (k, m) as (bn, k) times (k, m); the other way round on transposes."""
+    straight = input._data.ndim >= other._data.ndim
+    larger = input if straight else other.mT
+    smaller = other if straight else (input.t() if input._data.ndim == 2 else input)
+    *batch, inner = larger._data.shape
+    rows = larger.reshape(math.prod(batch), inner)
+    if smaller._data.ndim == 1:
+        return unsafe_view(rows.mv(smaller), size=batch)
+    result = unsafe_view(rows.mm(smaller), size=[*batch, smaller._data.shape[1]])
+    return result if straight else result.mT.contiguous()
+
+
+def _batched(input: Any, other: Any) -> Any:
+    """Both operands expanded to one batch of matrices, then `bmm`."""
+    a, b = input._data.shape, other._data.shape
+    rows, inner = (a[-2] if len(a) > 1 else 1), a[-1]
+    inner_of_other = b[-2] if len(b) > 1 else b[-1]
+    try:
+        batch = np.broadcast_shapes(a[:-2], b[:-2])
+    except ValueError:
+        raise RuntimeError(_no_common_batch(a[:-2], b[:-2])) from None
+    count = math.prod(batch)
+    left = input.expand([*batch, rows, inner]).reshape(count, rows, inner)
+    own = [inner_of_other] if len(b) == 1 else [inner_of_other, b[-1]]
+    right = other.expand([*batch, *own]).reshape(count, *own)
+    if len(b) == 1:
+        product = left.bmm(right.unsqueeze(2)).squeeze(-1)
+    else:
+        product = left.bmm(right)
+    shape = [*batch] + ([rows] if len(a) > 1 else []) + ([b[-1]] if len(b) > 1 else [])
+    return unsafe_view(product, size=shape)
+
+
+def _no_common_batch(a: tuple, b: tuple) -> str:
+    for back in range(1, min(len(a), len(b)) + 1):
+        if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
+            return (f"The size of tensor a ({a[-back]}) must match the size of tensor b "
+                    f"({b[-back]}) at non-singleton dimension {max(len(a), len(b)) - back}")
+    return "shapes do not broadcast"
+
+
+@lower_precision
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    r"""$y = x W^T + b$ for `weight` (out, in) and `input` (*, in)."""
+    _require("linear", input=input, weight=weight)
+    dims = input._data.ndim
+    if bias is not None and dims:
+        if dims == 2:
+            return addmm(bias, input, weight.t())
+        if input._data.flags.c_contiguous and weight._data.ndim == 2 and bias._data.ndim == 1:
+            *batch, width = input._data.shape
+            rows = input.reshape(math.prod(batch), width)
+            return addmm(bias, rows, weight.t()).view(*batch, weight._data.shape[0])
+    result = matmul(input, weight.t())
+    return result if bias is None else result.add_(bias)
+
+
+@primitive(name="trilinear", node_name="TrilinearBackward0")
+def _trilinear(xp, input1, weight, input2):
+    r"""$y_{no} = \sum_{ij} a_{ni} W_{oij} b_{nj}$."""
+    return xp.einsum("ni,oij,nj->no", input1, weight, input2, **_PLANNED[xp is np])
+
+
+_PLANNED: dict[bool, dict] = {True: {"optimize": True}, False: {}}  # CuPy always plans
+
+
+derivative(_trilinear,
+    input1=lambda g, weight, input2: (g @ weight.flatten(1)).view(
+        -1, *weight.shape[1:]).bmm(input2.unsqueeze(2)).squeeze(2),
+    weight=lambda g, input1, input2: (g.t() @ (
+        input1.unsqueeze(2) * input2.unsqueeze(1)).flatten(1)).view(
+            g.shape[1], input1.shape[1], input2.shape[1]),
+    input2=lambda g, input1, weight: input1.unsqueeze(1).bmm(
+        (g @ weight.flatten(1)).view(-1, *weight.shape[1:])).squeeze(1))
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    r"""$y_o = a^T W_o b + c_o$ for `weight` (out, in1, in2)."""
+    if input1._data.ndim != input2._data.ndim:
+        raise RuntimeError("bilinear(): input dimensions do not match: got "
+                           f"{input1._data.ndim} and {input2._data.ndim}")
+    for dim in range(input1._data.ndim - 1):
+        if input1._data.shape[dim] != input2._data.shape[dim]:
+            raise RuntimeError(
+                f"bilinear(): input batch dimensions do not match at dim {dim}: got "
+                f"{input1._data.shape[dim]} and {input2._data.shape[dim]}")
+    for number, tensor in ((1, input1), (2, input2)):
+        if tensor._data.shape[-1] != weight._data.shape[number]:
+            raise RuntimeError(f"bilinear(): input{number} size does not match weight size: got "
+                               f"{tensor._data.shape[-1]} but expected "
+                               f"{weight._data.shape[number]}")
+    *batch, width = input1._data.shape
+    result = _trilinear(input1.reshape(-1, width), weight,
+                        input2.reshape(-1, input2._data.shape[-1]))
+    result = result.view(*batch, weight._data.shape[0])
+    return result if bias is None else result + bias
+
+
+# --- products along chosen dimensions ------------------------------------------------------------
+
+def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
+    """The sum of products over pairs of dimensions: `dims` last ones of a with first ones of b, or
+    two lists."""
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a._data.ndim, b._data.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+        left, right = list(range(-dims, 0)), list(range(dims))
+    else:
+        left, right = ([each] if isinstance(each, int) else list(each) for each in dims)
+    left = [wrap_dim(dim, a._data.ndim) for dim in left]
+    right = [wrap_dim(dim, b._data.ndim) for dim in right]
+    if len(left) != len(right):
+        raise RuntimeError("both dimension lists should have same length")
+    for i, j in zip(left, right, strict=True):
+        if a._data.shape[i] != b._data.shape[j]:
+            raise RuntimeError("contracted dimensions need to match, but first has size "
+                               f"{a._data.shape[i]} in dim {i} and second has size "
+                               f"{b._data.shape[j]} in dim {j}")
+    rows = [i for i in range(a._data.ndim) if i not in left]
+    columns = [j for j in range(b._data.ndim) if j not in right]
+    inner = math.prod(a._data.shape[i] for i in left)
+    shape = [a._data.shape[i] for i in rows] + [b._data.shape[j] for j in columns]
+    if a._data.ndim == b._data.ndim == len(left) == 1:
+        return a.permute(left).dot(b.permute(right)).view([])
+    first = a.permute([*rows, *left]).reshape(math.prod(shape[:len(rows)]), inner)
+    second = b.permute([*right, *columns]).reshape(inner, math.prod(shape[len(rows):]))
+    return first.mm(second).reshape(shape)
+
+
+def inner(input: Any, other: Any) -> Any:
+    """The sum of products over the last dimension of both."""
+    if not input._data.ndim or not other._data.ndim:
+        return input * other
+    if input._data.shape[-1] != other._data.shape[-1]:
+        raise RuntimeError("inner() the last dimension must match on both input tensors but got "
+                           f"shapes {list(input._data.shape)} and {list(other._data.shape)}")
+    return tensordot(input, other, ([-1], [-1]))
+
+
+def kron(input: Any, other: Any) -> Any:
+    """The Kronecker product: every element of `input` times the whole of `other`."""
+    dims = max(input._data.ndim, other._data.ndim)
+    a = [1] * (dims - input._data.ndim) + list(input._data.shape)
+    b = [1] * (dims - other._data.ndim) + list(other._data.shape)
+    left = unsafe_view(input, size=[n for each in a for n in (each, 1)])
+    right = unsafe_view(other, size=[n for each in b for n in (1, each)])
+    return unsafe_view(left * right, size=[m * n for m, n in zip(a, b, strict=True)])
+
+
+@primitive(promote="exact", name="trace")
+def _trace(xp, input):
+    return xp.trace(input)
+
+
+@primitive(promote="exact", name="trace_backward")
+def _on_diagonal(xp, g, *, shape):
+    result = xp.zeros(shape, g.dtype)
+    places = xp.arange(min(shape))
+    result[places, places] = g
+    return result
+
+
+derivative(_trace, input=lambda g, input_shape: _on_diagonal(g, shape=input_shape))
+derivative(_on_diagonal, g=lambda g: g.trace())
+
+
+def trace(input: Any) -> Any:
+    """The sum of a matrix's diagonal."""
+    if input._data.ndim != 2:
+        raise RuntimeError("trace: expected a matrix, but got tensor with dim "
+                           f"{input._data.ndim}")
+    return _trace(input)
+
+
+def matrix_power(input: Any, n: int) -> Any:
+    """$A^n$ of square matrices, by repeated squaring, for n >= 0."""
+    if n < 0:
+        raise NotImplementedError("minigrad has no matrix inverse yet: matrix_power needs n >= 0")
+    if n == 0:
+        from .creation import eye
+
+        return eye(input._data.shape[-1], dtype=input.dtype).expand(input._data.shape).clone()
+    result = None
+    while n:
+        if n & 1:
+            result = input if result is None else result @ input
+        n >>= 1
+        if n:
+            input = input @ input
+    return result
+
+
+def chain_matmul(*matrices: Any) -> Any:
+    """The product of matrices in the order that takes the fewest multiplications."""
+    sizes = [matrices[0]._data.shape[0]] + [each._data.shape[1] for each in matrices]
+    count = len(matrices)
+    cost = {(i, i): 0 for i in range(count)}
+    split = {}
+    for length in range(1, count):
+        for first in range(count - length):
+            last = first + length
+            cost[first, last], split[first, last] = min(
+                (cost[first, k] + cost[k + 1, last] + sizes[first] * sizes[k + 1]
+                 * sizes[last + 1], k) for k in range(first, last))
+
+    def product(first: int, last: int) -> Any:
+        if first == last:
+            return matrices[first]
+        k = split[first, last]
+        return product(first, k).mm(product(k + 1, last))
+
+    return product(0, count - 1)
+
+
+def cross(input: Any, other: Any, dim: int | None = None) -> Any:
+    """The vector product along a dimension of size 3 (the first such by default)."""
+    if dim is None:
+        dim = next((i for i, size in enumerate(input._data.shape) if size == 3), None)
+        if dim is None:
+            raise RuntimeError("no dimension of size 3 in input")
+    a, b = input, other
+    return a.roll(-1, dim) * b.roll(-2, dim) - a.roll(-2, dim) * b.roll(-1, dim)
