@@ -72,9 +72,16 @@ from .ops.joining import (
     atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
     concatenate, dstack, hstack, row_stack, stack, vstack,
 )
+from .ops.loss import (
+    cosine_embedding_loss, cosine_similarity, hinge_embedding_loss, kl_div, margin_ranking_loss,
+    pairwise_distance, poisson_nll_loss, triplet_margin_loss,
+)
 from .ops.matmul import (
     addbmm, addmm, addmv, addr, baddbmm, bilinear, bmm, chain_matmul, cross, dot, ger, inner,
     kron, matmul, matrix_power, mm, mv, outer, tensordot, trace, vdot,
+)
+from .ops.norm import (
+    batch_norm, group_norm, instance_norm, layer_norm, rms_norm,
 )
 from .ops.parts import (
     diagonal, narrow, select,
@@ -84,7 +91,7 @@ from .ops.pointwise import (
     clamp_max, clamp_min, clip, cos, cosh, digamma, erf, erfc, erfinv, exp, exp2, expm1, fix,
     floor, floor_divide, fmod, frac, lerp, lgamma, log, log10, log1p, log2, logaddexp, logit,
     masked_fill, maximum, minimum, polygamma, reciprocal, remainder, round, rsqrt, sgn, sigmoid,
-    sign, sin, sinh, sqrt, square, tan, tanh, trunc, where,
+    sign, sin, sinh, sqrt, square, tan, tanh, trunc, where, xlogy,
 )
 from .ops.queries import (
     can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,

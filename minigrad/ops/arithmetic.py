@@ -32,7 +32,7 @@ def add(xp, input, other, *, alpha=1, out=None):
 
 derivative(add,
     input=lambda g: g,
-    other=lambda g, alpha: g if alpha == 1 else g * alpha)
+    other=lambda g, alpha: g if alpha == 1 else g * alpha.conjugate())
 
 
 @primitive(promote="default")
@@ -47,7 +47,7 @@ def sub(xp, input, other, *, alpha=1, out=None):
 
 derivative(sub,
     input=lambda g: g,
-    other=lambda g, alpha: -g if alpha == 1 else g * -alpha)
+    other=lambda g, alpha: -g if alpha == 1 else g * -alpha.conjugate())
 
 
 def scaled(xp, array, alpha):
@@ -122,6 +122,32 @@ def neg(xp, input, *, out=None):
 
 
 derivative(neg, input=lambda g: -g)
+
+
+# --- with a number, inside a composite -----------------------------------------------------------
+# torch's C++ composites call overloads that take a number; their nodes are numbered 1, not 0.
+
+@primitive(name="add", overload=1)
+def add_number(xp, input, *, other):
+    """$a + c$."""
+    return xp.add(input, input.dtype.type(other))
+
+
+@primitive(name="mul", overload=1)
+def mul_number(xp, input, *, other):
+    """$a\\,c$."""
+    return xp.multiply(input, input.dtype.type(other))
+
+
+@primitive(name="div", overload=1)
+def div_number(xp, input, *, other):
+    """$a / c$."""
+    return xp.divide(input, input.dtype.type(other))
+
+
+derivative(add_number, input=lambda g: g)
+derivative(mul_number, input=lambda g, other: g * other)
+derivative(div_number, input=lambda g, other: g / other)
 
 
 # --- powers: torch keeps three, by which of base and exponent is a number -------------------------

@@ -200,7 +200,7 @@ def _combined(xp, input, product, beta, alpha):
 
 
 def _times(g: Any, number: Any) -> Any:
-    return g if number == 1 else g * number
+    return g if number == 1 else g * number.conjugate()
 
 
 @primitive(name="addmm")
@@ -510,7 +510,11 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     if len(left) != len(right):
         raise RuntimeError("both dimension lists should have same length")
     for i, j in zip(left, right, strict=True):
-        if a._data.shape[i] != b._data.shape[j]:
+        if a._data.shape[i] == 1:
+            b = b.sum(j, True)
+        elif b._data.shape[j] == 1:
+            a = a.sum(i, True)
+        elif a._data.shape[i] != b._data.shape[j]:
             raise RuntimeError("contracted dimensions need to match, but first has size "
                                f"{a._data.shape[i]} in dim {i} and second has size "
                                f"{b._data.shape[j]} in dim {j}")

@@ -24,7 +24,7 @@ __all__ = [
     "erfc", "erfinv", "exp", "exp2", "expm1", "fix", "floor", "floor_divide", "fmod", "frac",
     "lerp", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logit", "masked_fill",
     "maximum", "minimum", "polygamma", "reciprocal", "remainder", "round", "rsqrt", "sgn",
-    "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc", "where"]
+    "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc", "where", "xlogy"]
 
 # --- roots and powers ----------------------------------------------------------------------------
 
@@ -138,6 +138,17 @@ derivative(logaddexp,
 
 
 # --- trigonometric and hyperbolic functions ------------------------------------------------------
+
+@primitive(promote="int_to_float")
+def xlogy(xp, input, other):
+    r"""$y = a \ln b$, 0 where $a = 0$ (unless b is nan)."""
+    return xp.where((input == 0) & ~xp.isnan(other), input.dtype.type(0), input * xp.log(other))
+
+
+derivative(xlogy,
+    input=lambda g, input, other: g * other.log().masked_fill((input == 0) & (other <= 0), 0),
+    other=lambda g, input, other: g * input / other)
+
 
 @primitive(promote="int_to_float")
 def sin(xp, input):

@@ -1,0 +1,326 @@
+"""Normalisation: layer, batch, group, instance, root mean square.
+
+Note [Fused once, composed twice]
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+The first derivative of a normalisation has a short closed form that touches each big array a few
+times only, so it is computed on arrays. Whoever wants the second derivative (backward with
+create_graph=True) gets the same first derivative from Tensor ops on the input instead, which the
+engine can differentiate like anything else.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core import mode, wrap
+from ..device import array_module
+from ..primitive import joint_derivative, primitive
+from ..type_info import finfo
+from .arithmetic import add_number
+from .reduction import norm
+from .softmax import row_sums
+
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
+
+# --- rows: mean 0 and variance 1 in each ---------------------------------------------------------
+
+
+def row_dots(xp, a, b):
+    r"""$\sum_j a_{ij} b_{ij}$, as a column."""
+    if xp is np and a.dtype.char in "fd":
+        return np.vecdot(a, b)[..., None]
+    return (a * b).sum(axis=-1, keepdims=True)
+
+
+def _normalised_rows(xp, rows, eps):
+    """(x - mean) / std for each row; mean and 1/std as columns."""
+    number = rows.dtype.type
+    count = number(rows.shape[-1])
+    mean = row_sums(xp, rows) / count
+    result = rows - mean
+    rstd = 1 / xp.sqrt(row_dots(xp, result, result) / count + number(eps))
+    result *= rstd
+    return result, mean, rstd
+
+
+def _rows_gradient(xp, g, rows, mean, rstd):
+    r"""The gradient of `_normalised_rows`: with $\hat x$ the result and n columns,
+    $\bar x = (\bar y - \tfrac1n\sum\bar y - \tfrac1n\hat x\sum\bar y\hat x)/\sigma$, arranged so that
+    only three passes write. Overwrites `g`."""
+    count = g.dtype.type(g.shape[-1])
+    total, dot = row_sums(xp, g), row_dots(xp, g, rows)
+    slope = (total * mean - dot) * rstd ** 3 / count
+    g *= rstd
+    g += rows * slope
+    g -= slope * mean + total * rstd / count
+    return g
+
+
+# --- layer_norm ----------------------------------------------------------------------------------
+
+@primitive(name="native_layer_norm", outputs=("result", "mean", "rstd"))
+def _layer_norm(xp, input, weight=None, bias=None, *, axes, eps):
+    r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$ over the last `axes` dimensions."""
+    shape = input.shape
+    rows = input.reshape(-1, math.prod(shape[len(shape) - axes:]))
+    result, mean, rstd = _normalised_rows(xp, xp.ascontiguousarray(rows), eps)
+    if weight is not None:
+        result *= weight.reshape(-1)
+    if bias is not None:
+        result += bias.reshape(-1)
+    lead = (*shape[:len(shape) - axes], *[1] * axes)
+    return result.reshape(shape), mean.reshape(lead), rstd.reshape(lead)
+
+
+def _layer_norm_rule(grads, input, weight, mean, rstd, bias_shape, axes, eps, needs):
+    g = grads[0]
+    if mode.grad:
+        dims = tuple(range(-axes, 0))
+        centred = input - input.mean(dims, True)
+        scale = (centred * centred).mean(dims, True).add(eps).rsqrt()
+        x_hat = centred * scale
+        gw = g if weight is None else g * weight
+        return _composed(g, gw, x_hat, scale, dims, dims, needs)
+    xp = array_module(g._data)
+    width = math.prod(input._data.shape[input._data.ndim - axes:])
+    rows = xp.ascontiguousarray(input._data.reshape(-1, width))
+    flat = g._data.reshape(-1, width)
+    mean, rstd = mean._data.reshape(-1, 1), rstd._data.reshape(-1, 1)
+    dx = dw = db = None
+    if needs[1]:
+        dw = (rstd.T @ (flat * rows) - (rstd * mean).T @ flat).reshape(weight._data.shape)
+    if needs[2]:
+        db = (xp.ones((1, len(flat)), flat.dtype) @ flat).reshape(bias_shape)
+    if needs[0]:
+        gw = flat.copy() if weight is None else flat * weight._data.reshape(-1)
+        dx = _rows_gradient(xp, gw, rows, mean, rstd).reshape(input._data.shape)
+    return [None if each is None else wrap(each) for each in (dx, dw, db)]
+
+
+def _composed(g, gw, x_hat, scale, dims, outside, needs):
+    r"""The gradients of $y = \hat x w + b$ in Tensor ops: those of x, w and b.
+
+    `dims` are the dimensions that mean and variance go over; those of `outside` are the rest's
+    complement: the engine sums w's and b's gradients to their shapes.
+    """
+    dx = scale * (gw - gw.mean(dims, True) - x_hat * (gw * x_hat).mean(dims, True))
+    return [dx if needs[0] else None, g * x_hat if needs[1] else None, g if needs[2] else None]
+
+
+joint_derivative(_layer_norm, ("input", "weight", "bias"), _layer_norm_rule)
+
+
+def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None,
+               eps: float = 1e-5, cudnn_enable: bool = True) -> Any:
+    """Mean 0 and variance 1 over the last dimensions, whose sizes are `normalized_shape`."""
+    shape = _checked_shape("layer_norm", input, normalized_shape, "[*, {}]")
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and tensor._data.shape != shape:
+            raise RuntimeError(f"Expected {name} to be of same shape as normalized_shape, but got "
+                               f"{name} of shape {list(tensor._data.shape)} and normalized_shape ="
+                               f" {list(shape)}")
+    _require_float("LayerNormKernelImpl", input)
+    return _layer_norm(input, weight, bias, axes=len(shape), eps=eps)[0]
+
+
+def _checked_shape(name: str, input: Any, normalized_shape: Any, words: str) -> tuple:
+    if isinstance(normalized_shape, int):
+        raise TypeError(f"{name}(): argument 'normalized_shape' (position 2) must be tuple of "
+                        "ints, not int")
+    shape = tuple(normalized_shape)
+    if not shape:
+        raise RuntimeError("Expected normalized_shape to be at least 1-dimensional, i.e., "
+                           "containing at least one element, but got normalized_shape = []")
+    own = input._data.shape
+    if own[len(own) - len(shape):] != shape:
+        sizes = words.format(", ".join(map(str, shape)))
+        raise RuntimeError(f"Given normalized_shape={list(shape)}, expected input with shape "
+                           f"{sizes}, but got input of size{list(own)}")
+    return shape
+
+
+def _require_float(kernel: str, input: Any) -> None:
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{input.dtype.scalar_name}'")
+
+
+def rms_norm(input: Any, normalized_shape: Any, weight: Any = None,
+             eps: float | None = None) -> Any:
+    r"""$y = \frac{x}{\sqrt{\overline{x^2} + \epsilon}}\,w$ over the last dimensions."""
+    shape = _checked_shape("rms_norm", input, normalized_shape, "[*{}]")
+    dims = tuple(range(-len(shape), 0))
+    wide = input.float() if input._data.dtype.itemsize == 2 else input
+    eps = finfo(input.dtype).eps if eps is None else eps
+    result = wide * add_number(wide.pow(2).mean(dims, True), other=eps).rsqrt()
+    result = result if weight is None else result * weight
+    return result.to(input.dtype)
+
+
+# --- group_norm ----------------------------------------------------------------------------------
+
+@primitive(name="native_group_norm", outputs=("result", "mean", "rstd"))
+def _group_norm(xp, input, weight=None, bias=None, *, groups, eps):
+    r"""`layer_norm` of each group of channels; w and b have one number per channel."""
+    rows = input.reshape(input.shape[0] * groups, -1)
+    result, mean, rstd = _normalised_rows(xp, xp.ascontiguousarray(rows), eps)
+    result = result.reshape(input.shape)
+    along = (input.shape[1], *[1] * (input.ndim - 2))
+    if weight is not None:
+        result *= weight.reshape(along)
+    if bias is not None:
+        result += bias.reshape(along)
+    return result, mean.reshape(input.shape[0], groups), rstd.reshape(input.shape[0], groups)
+
+
+def _group_norm_rule(grads, input, weight, groups, eps, needs):
+    g, shape = grads[0], input._data.shape
+    along = (shape[1], *[1] * (len(shape) - 2))
+    rows = input.reshape(shape[0], groups, -1)
+    centred = rows - rows.mean(-1, True)
+    scale = (centred * centred).mean(-1, True).add(eps).rsqrt()
+    x_hat = centred * scale
+    gw = (g if weight is None else g * weight.view(along)).reshape(rows.shape)
+    others = [d for d in range(len(shape)) if d != 1]
+    dx, dw, _ = _composed(g.reshape(rows.shape), gw, x_hat, scale, (-1,), (), needs)
+    return [None if dx is None else dx.reshape(shape),
+            None if dw is None else dw.reshape(shape).sum(others),
+            g.sum(others) if needs[2] else None]
+
+
+joint_derivative(_group_norm, ("input", "weight", "bias"), _group_norm_rule)
+
+
+def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None,
+               eps: float = 1e-5) -> Any:
+    """Mean 0 and variance 1 in each of `num_groups` groups of channels (dimension 1)."""
+    shape = input._data.shape
+    if len(shape) < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received "
+                           f"{len(shape)}")
+    if num_groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
+    if shape[1] % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of "
+            f"shape {list(shape)} and num_groups={num_groups}")
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and tensor._data.shape != (shape[1],):
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, "
+                f"but got {name} of shape {list(tensor._data.shape)} and input of shape "
+                f"{list(shape)}")
+    return _group_norm(input, weight, bias, groups=num_groups, eps=eps)[0]
+
+
+# --- batch_norm ----------------------------------------------------------------------------------
+
+@primitive(name="native_batch_norm", outputs=("result", "mean", "rstd", "variance"))
+def _batch_norm(xp, input, weight=None, bias=None, running_mean=None, running_var=None, *,
+                training, eps):
+    r"""$y = \frac{x - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}\,w_c + b_c$ for each channel c, with the
+    batch's own mean and variance in training, else the running ones."""
+    axes = _all_but_channels(input.ndim)
+    along = (-1, *[1] * (input.ndim - 2))
+    if training:
+        mean, variance = _moments(xp, input, axes, along)
+    else:
+        mean, variance = running_mean, running_var
+    rstd = (1 / xp.sqrt(variance + variance.dtype.type(eps))).astype(input.dtype, copy=False)
+    slope = rstd if weight is None else rstd * weight
+    offset = -mean * slope if bias is None else bias - mean * slope
+    result = input * slope.reshape(along)
+    result += offset.reshape(along)
+    return result, mean, rstd, variance
+
+
+def _all_but_channels(ndim):
+    return tuple([d for d in range(ndim) if d != 1])
+
+
+def _moments(xp, input, axes, along):
+    mean = input.mean(axis=axes)
+    centred = input - mean.reshape(along)
+    return mean, xp.mean(xp.multiply(centred, centred, out=centred), axis=axes)
+
+
+def _batch_norm_rule(grads, input, weight, running_mean, running_var, training, eps, needs):
+    g, ndim = grads[0], input._data.ndim
+    axes, along = _all_but_channels(ndim), (-1, *[1] * (ndim - 2))
+    if training:
+        centred = input - input.mean(axes, True)
+        scale = (centred * centred).mean(axes, True).add(eps).rsqrt()
+    else:
+        centred = input - running_mean.view(along)
+        scale = running_var.add(eps).rsqrt().view(along)
+    x_hat = centred * scale
+    gw = g if weight is None else g * weight.view(along)
+    dx, dw, _ = _composed(g, gw, x_hat, scale, axes, (), needs)
+    if dx is not None and not training:
+        dx = gw * scale
+    return [dx, None if dw is None else dw.sum(axes), g.sum(axes) if needs[2] else None]
+
+
+joint_derivative(_batch_norm, ("input", "weight", "bias"), _batch_norm_rule)
+
+
+def batch_norm(input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
+               bias: Any = None, training: bool = False, momentum: float = 0.1,
+               eps: float = 1e-5) -> Any:
+    """Mean 0 and variance 1 for each channel (dimension 1) over all else.
+
+    In training the running statistics move towards the batch's by `momentum`, in place.
+    """
+    shape = input._data.shape
+    if len(shape) < 2:
+        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
+    count = math.prod(shape) // shape[1] if shape[1] else 0
+    if training and count == 1:
+        raise ValueError("Expected more than 1 value per channel when training, got input size "
+                         f"{input.size()}")
+    for name, tensor in (("running_mean", running_mean), ("running_var", running_var),
+                         ("weight", weight), ("bias", bias)):
+        if tensor is None:
+            if name.startswith("running") and not training:
+                raise RuntimeError(f"{name} must be defined in evaluation mode")
+        elif tensor._data.size != shape[1]:
+            raise RuntimeError(f"{name} should contain {shape[1]} elements not "
+                               f"{tensor._data.size}")
+    result, mean, _, variance = _batch_norm(input, weight, bias, running_mean, running_var,
+                                            training=training, eps=eps)
+    if training and running_mean is not None:
+        _move_towards(running_mean, mean._data, momentum)
+        _move_towards(running_var, variance._data * (count / (count - 1)), momentum)
+    return result
+
+
+def _move_towards(running: Any, found: Any, momentum: float) -> None:
+    running = running.detach()
+    running.copy_(running * (1 - momentum) + wrap(found * found.dtype.type(momentum)))
+
+
+def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
+                  weight: Any = None, bias: Any = None, use_input_stats: bool = True,
+                  momentum: float = 0.1, eps: float = 1e-5) -> Any:
+    """`batch_norm` of each sample on its own: the samples' channels become channels of one."""
+    batch, channels, *rest = input._data.shape
+    if use_input_stats and math.prod(rest) == 1:
+        raise ValueError("Expected more than 1 spatial element when training, got input size "
+                         f"{input.size()}")
+    means, variances, weights, biases = (
+        None if each is None else each.repeat(batch)
+        for each in (running_mean, running_var, weight, bias))
+    result = batch_norm(input.contiguous().view(1, batch * channels, *rest), means, variances,
+                        weights, biases, use_input_stats, momentum, eps)
+    for running, each in ((running_mean, means), (running_var, variances)):
+        if running is not None and use_input_stats:
+            running.detach().copy_(each.view(batch, channels).mean(0))
+    return result.view(input._data.shape)
+
+
+def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12,
+              out: Any = None) -> Any:
+    r"""$x / \max(\|x\|_p, \epsilon)$ along `dim`."""
+    return input / norm(input, p, dim, True).clamp_min(eps).expand_as(input)
