@@ -96,6 +96,10 @@ from .ops.pointwise import (
 from .ops.queries import (
     can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,
 )
+from .ops.random import (
+    bernoulli, binomial, multinomial, normal, poisson, rand, rand_like, randint, randint_like,
+    randn, randn_like, randperm,
+)
 from .ops.reduction import (
     all, amax, amin, aminmax, any, argmax, argmin, count_nonzero, cumprod, cumsum, dist,
     logcumsumexp, logsumexp, max, mean, median, min, nanmean, nansum, norm, prod, std, std_mean,
@@ -119,6 +123,9 @@ from .ops.views import (
     permute, ravel, reshape, squeeze, swapaxes, swapdims, t, transpose, unflatten, unsqueeze,
 )
 from .printing import set_printoptions
+from .random import (
+    Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
+)
 from .tensor import Size, Tensor
 from .threads import get_num_threads, set_num_threads
 from .type_info import finfo, iinfo

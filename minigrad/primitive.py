@@ -140,7 +140,7 @@ class Op:
         if unknown:
             raise NameError(f"the rule of {self.name} for {', '.join(names)} names {unknown}, "
                             f"but {self.name} has only {sorted(known)}")
-        if self.number_form is not None:
+        if self.number_form is not None and names != self.inputs[-1:]:
             self.number_form.add_rule(names, rule)
         self.rules[names] = rule
         covered = {name for group in self.rules for name in group}

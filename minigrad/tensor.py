@@ -25,6 +25,7 @@ from .ops import (
 )
 from .ops import complex as ops_complex
 from .ops import matmul as ops_matmul
+from .ops import random as ops_random
 from .ops import shape as ops_shape
 from .ops import softmax as ops_softmax
 from .ops.dims import wrap_dim
@@ -381,6 +382,12 @@ class Tensor(TensorBase):
     zeros_like, ones_like, empty_like = (
         creation.zeros_like, creation.ones_like, creation.empty_like)
     zero_, fill_ = creation.zero_, creation.fill_
+    uniform_, normal_, log_normal_ = (
+        ops_random.uniform_, ops_random.normal_, ops_random.log_normal_)
+    exponential_, geometric_, cauchy_ = (
+        ops_random.exponential_, ops_random.geometric_, ops_random.cauchy_)
+    random_, bernoulli_ = ops_random.random_, ops_random.bernoulli_
+    bernoulli, multinomial = ops_random.bernoulli, ops_random.multinomial
 
 
 core.Tensor = Tensor

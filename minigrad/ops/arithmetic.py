@@ -133,6 +133,12 @@ def add_number(xp, input, *, other):
     return xp.add(input, input.dtype.type(other))
 
 
+@primitive(name="sub", overload=1)
+def sub_number(xp, input, *, other):
+    """$a - c$."""
+    return xp.subtract(input, input.dtype.type(other))
+
+
 @primitive(name="mul", overload=1)
 def mul_number(xp, input, *, other):
     """$a\\,c$."""
@@ -146,6 +152,7 @@ def div_number(xp, input, *, other):
 
 
 derivative(add_number, input=lambda g: g)
+derivative(sub_number, input=lambda g: g)
 derivative(mul_number, input=lambda g, other: g * other)
 derivative(div_number, input=lambda g, other: g / other)
 

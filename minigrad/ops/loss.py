@@ -14,8 +14,9 @@ import numpy as np
 
 from ..core import TensorBase, wrap
 from ..primitive import derivative, primitive
-from .arithmetic import add_number, div_number, mul_number
+from .arithmetic import add_number, div_number, mul_number, sub_number
 from .pointwise import where, xlogy
+from .reduction import norm_over
 from .softmax import log_softmax
 from .views import broadcast_tensors
 
@@ -533,7 +534,7 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0,
     r"""$x$ where $y = 1$, $\max(0, m - x)$ where $y = -1$."""
     reduction = _reduction(size_average, reduce, reduction)
     zeros = input.detach().zeros_like()
-    beyond = where(target != 1, (margin - input).clamp_min(0), zeros)
+    beyond = where(target != 1, (input.new_full((), margin) - input).clamp_min(0), zeros)
     within = where(target != -1, input, zeros)
     return _reduce(beyond + within, reduction)
 
@@ -557,7 +558,7 @@ def soft_margin_loss(input: Any, target: Any, size_average: bool | None = None,
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6,
                       keepdim: bool = False) -> Any:
     r"""$\|a - b + \epsilon\|_p$ over the last dimension."""
-    return add_number(x1 - x2, other=eps).norm(p, -1, keepdim)
+    return norm_over(add_number(x1 - x2, other=eps), ord=p, dim=(-1,), keepdim=keepdim)
 
 
 def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float = 1.0,
@@ -596,6 +597,6 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
     length2 = add_number((input2 * input2).sum(dim), other=eps)
     cosine = product / (length1 * length2).sqrt()
     zeros = cosine.detach().zeros_like()
-    same = where(target == 1, 1 - cosine, zeros)
-    other = where(target == -1, (cosine - margin).clamp_min(0), zeros)
+    same = where(target == 1, zeros.ones_like() - cosine, zeros)
+    other = where(target == -1, sub_number(cosine, other=margin).clamp_min(0), zeros)
     return _reduce(same + other, reduction)

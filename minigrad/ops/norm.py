@@ -164,7 +164,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None,
 @primitive(name="native_group_norm", outputs=("result", "mean", "rstd"))
 def _group_norm(xp, input, weight=None, bias=None, *, groups, eps):
     r"""`layer_norm` of each group of channels; w and b have one number per channel."""
-    rows = input.reshape(input.shape[0] * groups, -1)
+    rows = input.reshape(input.shape[0] * groups, math.prod(input.shape[1:]) // groups)
     result, mean, rstd = _normalised_rows(xp, xp.ascontiguousarray(rows), eps)
     result = result.reshape(input.shape)
     along = (input.shape[1], *[1] * (input.ndim - 2))
@@ -178,7 +178,7 @@ def _group_norm(xp, input, weight=None, bias=None, *, groups, eps):
 def _group_norm_rule(grads, input, weight, groups, eps, needs):
     g, shape = grads[0], input._data.shape
     along = (shape[1], *[1] * (len(shape) - 2))
-    rows = input.reshape(shape[0], groups, -1)
+    rows = input.reshape(shape[0], groups, math.prod(shape[1:]) // groups)
     centred = rows - rows.mean(-1, True)
     scale = (centred * centred).mean(-1, True).add(eps).rsqrt()
     x_hat = centred * scale
@@ -288,8 +288,9 @@ def batch_norm(input: Any, running_mean: Any = None, running_var: Any = None, we
         elif tensor._data.size != shape[1]:
             raise RuntimeError(f"{name} should contain {shape[1]} elements not "
                                f"{tensor._data.size}")
-    result, mean, _, variance = _batch_norm(input, weight, bias, running_mean, running_var,
-                                            training=training, eps=eps)
+    running = (None, None) if training else (running_mean, running_var)
+    result, mean, _, variance = _batch_norm(input, weight, bias, *running, training=training,
+                                            eps=eps)
     if training and running_mean is not None:
         _move_towards(running_mean, mean._data, momentum)
         _move_towards(running_var, variance._data * (count / (count - 1)), momentum)

@@ -596,9 +596,11 @@ def _vector_norm(xp, input, *, ord, dim, keepdim):
     return (size ** ord).sum(axis=dim, keepdims=keepdim) ** size.dtype.type(1 / ord)
 
 
-derivative(_vector_norm, input=lambda g, input, result, input_shape, ord, dim, keepdim: _norm_rule(
-    spread(g, input_shape, dim, keepdim), input, spread(result, input_shape, dim, keepdim), ord,
-    dim))
+norm_over = primitive(_vector_norm.op.kernel, name="norm", overload=1)  # what torch's C++ calls
+for _op in (_vector_norm, norm_over):
+    derivative(_op, input=lambda g, input, result, input_shape, ord, dim, keepdim: _norm_rule(
+        spread(g, input_shape, dim, keepdim), input, spread(result, input_shape, dim, keepdim),
+        ord, dim))
 
 
 def _norm_rule(g, input, norm, p, dim):

@@ -1,0 +1,461 @@
+"""Random tensors. Here are torch's signatures and checks; the numbers come from random_streams.py.
+
+Note [Memory order]
+~~~~~~~~~~~~~~~~~~~
+A fill walks its output in the order in which it lies in memory, so a transposed tensor gets the same
+numbers at the same addresses: `empty(4, 3).t().uniform_()` equals `rand(4, 3).t()`. The draws here
+come as flat arrays; `_laid_out` puts them where they belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from .. import random_rejection as rejection
+from .. import random_streams as streams
+from ..core import TensorBase, wrap
+from ..device import ARRAY_MODULES, host
+from ..inplace import inplace
+from ..primitive import derivative, primitive
+from .creation import dtype_argument, empty_like, finished, library_on, size_of, written
+
+__all__ = [
+    "bernoulli", "binomial", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "randperm"]
+
+# --- filling -------------------------------------------------------------------------------------
+
+
+def _laid_out(xp: Any, model: Any, draw: Callable) -> Any:
+    """A new array like `model`, filled in memory order with what `draw(count, dtype)` returns."""
+    result = xp.empty_like(model)
+    order = sorted(range(result.ndim), key=lambda dim: -result.strides[dim])
+    numbers = draw(result.size, result.dtype).reshape([result.shape[dim] for dim in order])
+    result.transpose(order)[...] = xp.asarray(numbers)
+    return result
+
+
+def _generator(name: str, generator: Any) -> streams.Generator:
+    if generator is None:
+        return streams.default_generator
+    if not isinstance(generator, streams.Generator):
+        raise TypeError(f"{name}() received an invalid combination of arguments - got "
+                        f"(generator={type(generator).__name__})")
+    return generator
+
+
+def _require_float(kernel: str, dtype: np.dtype) -> None:
+    if dtype not in dtypes.DIFFERENTIABLE:
+        raise NotImplementedError(
+            f"\"{kernel}\" not implemented for '{dtypes.of(dtype).scalar_name}'")
+
+
+def _no_gradient(g: Any) -> Any:
+    return g.zeros_like()
+
+
+def _filler(name: str, overload: int = 0) -> Callable:
+    """Declare the op behind an in-place fill: `draw(generator, count, dtype, ...)` makes the numbers,
+    which do not depend on what was there, so the gradient is 0."""
+
+    def declare(draw: Callable) -> Callable:
+        @primitive(promote="exact", name=name, overload=overload)
+        def fill(xp, input, *, generator, values):
+            contiguous = bool(input.flags.c_contiguous)
+            return _laid_out(xp, input, lambda count, dtype: draw(
+                generator, count, dtype, *values, **(
+                    {"contiguous": contiguous} if name == "normal" else {})))
+
+        derivative(fill, input=_no_gradient)
+        return inplace(fill)
+
+    return declare
+
+
+_fill_uniform = _filler("uniform")(streams.uniform)
+_fill_normal = _filler("normal")(streams.normal)
+_fill_log_normal = _filler("log_normal")(streams.log_normal)
+_fill_exponential = _filler("exponential")(streams.exponential)
+_fill_geometric = _filler("geometric")(streams.geometric)
+_fill_cauchy = _filler("cauchy")(streams.cauchy)
+_fill_bernoulli = _filler("bernoulli", 2)(streams.bernoulli)
+_fill_integers = {count: _filler("random", 2 - count)(streams.random_integers)
+                  for count in (0, 1, 2)}
+
+
+def uniform_(self: Any, from_: float = 0, to: float = 1, *, generator: Any = None,
+             **more: Any) -> Any:
+    """Overwrite with numbers uniform in [from, to)."""
+    low = more.pop("from", from_)
+    _require_float("check_uniform_bounds", self._data.dtype)
+    if low > to:
+        raise RuntimeError("uniform_ expects to return a [from, to) range, but found "
+                           f"from={low:g} > to={to:g}")
+    return _fill_uniform(self, generator=_generator("uniform_", generator),
+                         values=(float(low), float(to)))
+
+
+def normal_(self: Any, mean: float = 0, std: float = 1, *, generator: Any = None) -> Any:
+    """Overwrite with normal numbers."""
+    _check_std(std)
+    _require_float("normal_kernel_cpu", self._data.dtype)
+    return _fill_normal(self, generator=_generator("normal_", generator),
+                        values=(float(mean), float(std)))
+
+
+def _check_std(std: float) -> None:
+    if not std >= 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+
+
+def log_normal_(self: Any, mean: float = 1, std: float = 2, *, generator: Any = None) -> Any:
+    """Overwrite with exponentials of normal numbers."""
+    if not std > 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
+    _require_float("log_normal_cpu", self._data.dtype)
+    return _fill_log_normal(self, generator=_generator("log_normal_", generator),
+                            values=(float(mean), float(std)))
+
+
+def exponential_(self: Any, lambd: float = 1, *, generator: Any = None) -> Any:
+    """Overwrite with exponential numbers of rate `lambd`."""
+    if not self.dtype.is_floating_point:
+        raise RuntimeError("Exponential distribution is a continuous probability distribution. "
+                           "dtype must be a floating point but you specified "
+                           f"{self.dtype.scalar_name}")
+    if not lambd > 0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
+    return _fill_exponential(self, generator=_generator("exponential_", generator),
+                             values=(float(lambd),))
+
+
+def geometric_(self: Any, p: float, *, generator: Any = None) -> Any:
+    """Overwrite with the number of trials until the first success of probability `p`."""
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+    return _fill_geometric(self, generator=_generator("geometric_", generator),
+                           values=(float(p),))
+
+
+def cauchy_(self: Any, median: float = 0, sigma: float = 1, *, generator: Any = None) -> Any:
+    """Overwrite with Cauchy numbers."""
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
+    if not self.dtype.is_floating_point:
+        raise RuntimeError("Cauchy distribution is a continuous probability distribution. dtype "
+                           f"must be a floating point but you specified {self.dtype.scalar_name}")
+    return _fill_cauchy(self, generator=_generator("cauchy_", generator),
+                        values=(float(median), float(sigma)))
+
+
+def random_(self: Any, *bounds: int | None, generator: Any = None, **more: int) -> Any:
+    """Overwrite with integers: `random_()`, `random_(to)` or `random_(from, to)`."""
+    low, high = more.get("from"), more.get("to")
+    if len(bounds) == 2:
+        low, high = bounds
+    elif bounds:
+        high = bounds[0]
+    given = (low is not None) + (high is not None)
+    if high is not None:
+        _check_integers(low or 0, high, self.dtype)
+    source = _generator("random_", generator)
+    if not given:
+        return _fill_integers[0](self, generator=source, values=())
+    return _fill_integers[2 if len(bounds) == 2 or low is not None else 1](
+        self, generator=source, values=(low or 0, high))
+
+
+_C_NAMES = {"uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
+            "int64": "long", "bool": "bool"}
+
+
+def _check_integers(low: int, high: int, dtype: dtypes.dtype) -> None:
+    if low >= high:
+        raise RuntimeError("random_ expects 'from' to be less than 'to', but got "
+                           f"from={low} >= to={high}")
+    if dtype.category == dtypes.INTEGER:
+        limits = np.iinfo(dtype.numpy)
+        for what, value in (("from", low), ("to - 1", high - 1)):
+            if not limits.min <= value <= limits.max:
+                raise RuntimeError(f"{what} is out of bounds for "
+                                   f"{_C_NAMES.get(dtype.name, dtype.name)}")
+
+
+@primitive(promote="exact", name="bernoulli", overload=1)
+def _bernoulli_by_tensor(xp, input, p, *, generator):
+    hits = host(xp.broadcast_to(p, input.shape))
+    return xp.asarray(streams.bernoulli_each(generator, hits, input.dtype).reshape(input.shape))
+
+
+derivative(_bernoulli_by_tensor, input=_no_gradient, p=_no_gradient)
+_fill_bernoulli_by_tensor = inplace(_bernoulli_by_tensor)
+
+
+def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
+    """Overwrite with 1 (probability `p`, a number or a tensor) or 0."""
+    source = _generator("bernoulli_", generator)
+    if isinstance(p, TensorBase):
+        _check_probabilities(p)
+        return _fill_bernoulli_by_tensor(self, p, generator=source)
+    _check_probability(p)
+    return _fill_bernoulli(self, generator=source, values=(float(p),))
+
+
+def _check_probability(p: float) -> None:
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
+
+
+def _check_probabilities(p: Any) -> None:
+    _require_float("bernoulli_tensor_cpu_p_", p._data.dtype)
+    if not ((p._data >= 0) & (p._data <= 1)).all():
+        raise RuntimeError(
+            "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message "
+            "be improved?  If so, please report an enhancement request to PyTorch.)")
+
+
+# --- new tensors ---------------------------------------------------------------------------------
+
+def _random(name: str, kernel: str, draw: Callable) -> Callable:
+    """rand and randn."""
+
+    def create(*size: Any, generator: Any = None, out: Any = None, dtype: Any = None,
+               layout: Any = None, device: Any = None, requires_grad: bool = False,
+               pin_memory: bool = False, **more: Any) -> Any:
+        if "size" in more:
+            size = (more.pop("size"),)
+        if more or not size:
+            raise TypeError(f"{name}() received an invalid combination of arguments")
+        shape = size_of(name, size)
+        kind = (out.dtype if out is not None else dtype_argument(name, dtype)).numpy
+        _require_float(kernel, kind)
+        numbers = draw(_generator(name, generator), int(np.prod(shape, dtype=np.int64)), kind)
+        if out is not None:
+            return written(out, numbers.reshape(shape))
+        return finished(library_on(device).asarray(numbers.reshape(shape)), requires_grad)
+
+    create.__name__ = create.__qualname__ = name
+    return create
+
+
+rand = _random("rand", "check_uniform_bounds", streams.uniform)
+rand.__doc__ = "Numbers uniform in [0, 1)."
+randn = _random("randn", "normal_kernel_cpu", streams.normal)
+randn.__doc__ = "Standard normal numbers."
+
+
+def _random_like(fill: Callable) -> Callable:
+    def create(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+               generator: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+               memory_format: Any = None) -> Any:
+        result = fill(empty_like(input, dtype=dtype, device=device), generator=generator)
+        return finished(result._data, requires_grad)
+
+    return create
+
+
+rand_like, randn_like = _random_like(uniform_), _random_like(normal_)
+rand_like.__doc__ = "`rand` in the shape, dtype and place of `input`."
+randn_like.__doc__ = "`randn` in the shape, dtype and place of `input`."
+
+
+def randint(*args: Any, low: int | None = None, high: int | None = None, size: Any = None,
+            generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None,
+            device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """Integers from `low` (0) up to, not including, `high`: `randint([low,] high, size)`."""
+    given = list(args)
+    if size is None:
+        size = given.pop() if len(given) > 1 else None
+    if len(given) == 2:
+        low, high = given
+    elif given and high is None:
+        high = given[0]
+    elif given:
+        low = given[0]
+    if any(not isinstance(bound, int | np.integer) for bound in (high, low or 0)):
+        raise TypeError("randint() received an invalid combination of arguments - got "
+                        f"({', '.join(type(each).__name__ for each in args)})")
+    if size is None or isinstance(size, int):
+        raise TypeError("randint(): argument 'size' (position 2) must be tuple of ints, not "
+                        f"{type(size).__name__}")
+    shape = size_of("randint", (tuple(size),))
+    kind = out.dtype if out is not None else dtype_argument("randint", dtype, dtypes.int64)
+    _check_integers(int(low or 0), int(high), kind)
+    numbers = streams.random_integers(_generator("randint", generator),
+                                      int(np.prod(shape, dtype=np.int64)), kind.numpy,
+                                      int(low or 0), int(high)).reshape(shape)
+    if out is not None:
+        return written(out, numbers)
+    return finished(library_on(device).asarray(numbers), requires_grad)
+
+
+def randint_like(input: Any, *bounds: int, low: int | None = None, high: int | None = None,
+                 dtype: Any = None, device: Any = None, requires_grad: bool = False,
+                 **more: Any) -> Any:
+    """`randint` in the shape, dtype and place of `input`: `randint_like(x, [low,] high)`."""
+    if len(bounds) == 2:
+        low, high = bounds
+    elif bounds:
+        high = bounds[0] if high is None else high
+    result = random_(empty_like(input, dtype=dtype, device=device), low or 0, high)
+    return finished(result._data, requires_grad)
+
+
+def randperm(n: int, *, generator: Any = None, out: Any = None, dtype: Any = None,
+             layout: Any = None, device: Any = None, requires_grad: bool = False,
+             pin_memory: bool = False) -> Any:
+    """The integers 0 ... n - 1 in a random order."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+        raise TypeError("randperm(): argument 'n' (position 1) must be int, not "
+                        f"{type(n).__name__}")
+    if n < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
+    kind = (out.dtype if out is not None
+            else dtype_argument("randperm", dtype, dtypes.int64)).numpy
+    order = streams.randperm(_generator("randperm", generator), int(n), kind)
+    if out is not None:
+        return written(out, order)
+    return finished(library_on(device).asarray(order), requires_grad)
+
+
+# --- drawn from distributions whose parameters are tensors ----------------------------------------
+
+def _parameter_node(overload: int) -> Callable:
+    """The op of a `normal` some of whose parameters are tensors; no gradient flows into them."""
+
+    @primitive(promote="exact", name="normal", overload=overload)
+    def sampled(xp, input, *, numbers):
+        return xp.asarray(numbers)
+
+    derivative(sampled, input=_no_gradient)
+    return sampled
+
+
+_normal_of_mean, _normal_of_std = _parameter_node(1), _parameter_node(2)
+
+
+@primitive(promote="exact", name="normal", overload=3)
+def _normal_of_both(xp, mean, std, *, numbers):
+    return xp.asarray(numbers)
+
+
+derivative(_normal_of_both, mean=_no_gradient, std=_no_gradient)
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None,
+           out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+           requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """Normal numbers; `mean` and `std` are numbers (then `size` says how many) or tensors."""
+    source = _generator("normal", generator)
+    tensors = [isinstance(each, TensorBase) for each in (mean, std)]
+    if not any(tensors):
+        _check_std(std)
+        if size is None:
+            raise TypeError("normal() received an invalid combination of arguments - got "
+                            f"({type(mean).__name__}, {type(std).__name__})")
+        shape = size_of("normal", (size,))
+        kind = dtype_argument("normal", dtype).numpy
+        _require_float("normal_kernel_cpu", kind)
+        numbers = streams.normal(source, int(np.prod(shape, dtype=np.int64)), kind, float(mean),
+                                 float(std)).reshape(shape)
+        if out is not None:
+            return written(out, numbers)
+        return finished(library_on(device).asarray(numbers), requires_grad)
+    means, stds = (host(each._data) if is_tensor else each
+                   for each, is_tensor in zip((mean, std), tensors, strict=True))
+    if tensors[1]:
+        if not (stds >= 0).all():
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+    else:
+        _check_std(std)
+    if all(tensors):
+        shape = (mean.detach() + std.detach())._data.shape  # raises where they do not broadcast
+    else:
+        shape = (mean if tensors[0] else std)._data.shape
+    kind = means.dtype if tensors[0] else stds.dtype
+    _require_float("normal_kernel_cpu", kind)
+    count = int(np.prod(shape, dtype=np.int64))
+    if tensors[1]:
+        numbers = streams.normal(source, count, kind).reshape(shape) * stds + kind.type(means) \
+            if not tensors[0] else streams.normal(source, count, kind).reshape(shape) * stds + means
+    else:
+        numbers = streams.normal(source, count, kind, 0.0, float(std)).reshape(shape) + means
+    numbers = numbers.astype(kind, copy=False)
+    if all(tensors):
+        result = _normal_of_both(mean, std, numbers=numbers)
+    else:
+        result = (_normal_of_mean(mean, numbers=numbers) if tensors[0]
+                  else _normal_of_std(std, numbers=numbers))
+    return result if out is None else written(out, result._data)
+
+
+@primitive(promote="exact", name="bernoulli")
+def _bernoulli(xp, input, *, generator):
+    return xp.asarray(streams.bernoulli_each(generator, host(input)).reshape(input.shape))
+
+
+derivative(_bernoulli, input=_no_gradient)
+
+
+def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
+    """1 with the probability that `input` says (or `p`, everywhere), else 0."""
+    if p is not None:
+        return bernoulli_(empty_like(input.detach()), p, generator=generator)
+    _check_probabilities(input)
+    return _bernoulli(input, generator=_generator("bernoulli", generator))
+
+
+@primitive(promote="exact", name="poisson")
+def _poisson(xp, input, *, generator):
+    return xp.asarray(rejection.poisson(generator, host(input)).reshape(input.shape))
+
+
+derivative(_poisson, input=_no_gradient)
+
+
+def poisson(input: Any, generator: Any = None) -> Any:
+    """Poisson numbers of the rates `input`."""
+    _require_float("poisson_cpu", input._data.dtype)
+    if (input._data < 0).any():
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    return _poisson(input, generator=_generator("poisson", generator))
+
+
+def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
+    """Successes in `count` trials of probability `prob`, elementwise."""
+    counts, probabilities = np.broadcast_arrays(host(count._data), host(prob._data))
+    if counts.dtype != probabilities.dtype:
+        raise RuntimeError("Found dtype mismatch between count and prob")
+    numbers = rejection.binomial(_generator("binomial", generator), counts, probabilities)
+    return wrap(ARRAY_MODULES[type(count._data)].asarray(numbers.reshape(counts.shape)))
+
+
+def multinomial(input: Any, num_samples: int, replacement: bool = False, *,
+                generator: Any = None, out: Any = None) -> Any:
+    """Indices drawn with probabilities proportional to `input`, a row of them for each row."""
+    data = host(input._data)
+    if data.ndim not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError("multinomial only supports floating-point dtypes for input, got: "
+                           f"{input.dtype.scalar_name}")
+    if num_samples <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and num_samples > data.shape[-1]:
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without "
+                           "replacement")
+    if not (np.isfinite(data) & (data >= 0)).all():
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if not (data.sum(axis=-1) > 0).all():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    rows = data if data.ndim == 2 else data[None]
+    indices = streams.multinomial(_generator("multinomial", generator), rows, num_samples,
+                                  replacement)
+    indices = np.ascontiguousarray(indices if data.ndim == 2 else indices[0])
+    if out is not None:
+        return written(out, indices)
+    return wrap(ARRAY_MODULES[type(input._data)].asarray(indices))
