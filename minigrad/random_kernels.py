@@ -177,7 +177,7 @@ def shuffle(targets: np.ndarray) -> np.ndarray:
     swaps = swaps[_stable_argsort(targets[swaps])]
     places = targets[swaps]
     same_place = places[1:] == places[:-1]
-    last_at_place = np.append(~same_place, np.ones(len(swaps) > 0, bool))
+    last_at_place = np.append(~same_place, np.ones(min(len(swaps), 1), bool))
     pointer[places[last_at_place]] = swaps[last_at_place]
     while ((further := pointer[pointer]) != pointer).any():
         pointer = further

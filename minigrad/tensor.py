@@ -122,7 +122,11 @@ class Tensor(TensorBase):
 
     def stride(self, dim=None):
         item = self._data.dtype.itemsize
-        strides = tuple([s // item for s in self._data.strides])
+        if self._data.size:
+            strides = tuple([s // item for s in self._data.strides])
+        else:  # NumPy's strides of nothing are not torch's
+            sizes = [max(size, 1) for size in self._data.shape]
+            strides = tuple([math.prod(sizes[i + 1:]) for i in range(len(sizes))])
         return strides if dim is None else strides[wrap_dim(dim, len(strides))]
 
     def storage_offset(self):

@@ -60,9 +60,11 @@ def size_of(name: str, size: tuple) -> tuple[int, ...]:
             if not _is_size(each):
                 raise TypeError(_wrong_size(name, position, each))
             each = each.__index__()
-        if each < 0:
-            raise RuntimeError(f"{name}: Dimension size must be non-negative.")
         sizes.append(each)
+        if each < 0:
+            raise RuntimeError(
+                "zeros: Dimension size must be non-negative." if name == "zeros" else
+                f"Trying to create tensor with negative dimension {each}: {list(size)}")
     return tuple(sizes)
 
 
