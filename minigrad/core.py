@@ -198,11 +198,7 @@ class Node:
 
     def apply(self, gradients: Any) -> list:
         """The gradients of the inputs, one per edge, from those of the outputs (None: zero)."""
-        known = self.unpack()
-        derived = [None] * len(self.edges)
-        for position, bound_rule in self.plan.steps:
-            derived[position] = bound_rule(gradients, known)
-        return derived
+        return self.plan.derive(gradients, self.unpack())
 
     def __call__(self, *gradients: Any) -> Any:
         derived = tuple(self.apply(gradients))
@@ -287,14 +283,19 @@ def rebuild(node: Node, array: Any, counter: Version, output: int) -> TensorBase
     return tensor
 
 
+def forward_name(node: Node) -> str:
+    """"Mul" for MulBackward0: how torch's messages call an op."""
+    return node.name().partition("Backward")[0]
+
+
 def modified(node: Node, tensor: TensorBase, found: int, expected: int, slot: int) -> str:
     """torch's words for a saved tensor that was overwritten, then where it was saved and a cure."""
     op, name = node.op, node.plan.saved_names[slot]
     kind = f"{device_of(tensor._data).type}.".replace("cpu.", "")
-    producer = f", which is output {tensor._output} of {tensor._node.name()}," \
+    producer = f", which is output {tensor._output} of {forward_name(tensor._node)}," \
         if tensor._node is not None else ","
     if name in op.outputs:
-        producer, what = f", which is output 0 of {node.name()},", f"its own result ('{name}')"
+        producer, what = f", which is output 0 of {forward_name(node)},", f"its own result ('{name}')"
     else:
         what = f"its input '{name}'"
     return (

@@ -39,7 +39,7 @@ def run_backward(roots: Sequence[TensorBase], gradients: Sequence[TensorBase], k
     buffers: dict[Node, list] = {}
     for root, gradient in zip(roots, gradients, strict=True):
         node, output, _, _ = edge_of(root)
-        _arrive(buffers, node, output, gradient, set())
+        _arrive(buffers.setdefault(node, [None] * node.outputs), node, output, gradient, set())
     targets = None if inputs is None else [edge_of(tensor)[:2] for tensor in inputs]
     useful = None if targets is None else _leading_to({node for node, _ in targets}, buffers)
     captured: dict[tuple[Node, int], Any] = dict.fromkeys(targets or ())
@@ -100,15 +100,12 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
                 present[output] = gradient
                 heappush(heap, (target.rank, target))
             else:
-                _arrive(buffers, target, output, gradient, sums)
+                _arrive(buffers[target], target, output, gradient, sums)
         derived = gradient = data = None  # a gradient seen only by its buffer may be kept as it is
 
 
-def _arrive(buffers: dict[Node, list], node: Node, output: int, gradient: Any, sums: set) -> None:
-    """Add a gradient to what has arrived at an output so far."""
-    buffer = buffers.get(node)
-    if buffer is None:
-        buffer = buffers[node] = [None] * node.outputs
+def _arrive(buffer: list, node: Node, output: int, gradient: Any, sums: set) -> None:
+    """Add a gradient to what has arrived at an output of `node` so far."""
     present = buffer[output]
     if present is None:
         buffer[output] = gradient

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .core import Node, TensorBase, edge_of, mode, new_node, next_number, version_of, wrap
+from .core import Node, TensorBase, edge_of, forward_name, mode, new_node, next_number, version_of, wrap
 from .ops.strided import Geometry, copy, geometry, strided_view
 
 
@@ -74,7 +74,7 @@ def check_may_record(self: TensorBase) -> None:
 def _forbidden_write(self: TensorBase, origin: str) -> str:
     what = "a view"
     if self._node is not None:
-        what = f"Output {self._output} of {self._node.name()} is a view"
+        what = f"Output {self._output} of {forward_name(self._node)} is a view"
     if origin == "no_grad":
         return ("A view was created in no_grad mode and is being modified inplace with grad mode "
                 "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. "

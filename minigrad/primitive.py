@@ -61,48 +61,53 @@ _ndarray = np.ndarray
 
 
 class Plan:
-    """For one set of inputs that need gradients: what to save, and the rules to run."""
+    """For one set of inputs that need gradients: what to save, and the rules to run.
 
-    __slots__ = ("inputs", "results", "values", "steps", "saved_names")
+    `derive(gradients, known)` returns the gradients of all edges. Backward spends its time here, so
+    the calls of the rules are written out as one expression and compiled: for x * y it is
+    `[input(gradients[0], known[1]), other(gradients[0], known[0])]`.
+    """
+
+    __slots__ = ("inputs", "results", "values", "derive", "saved_names")
 
     def __init__(self, op: Op, wanted: tuple[bool, ...]) -> None:
-        active = [(names, at, rule) for names, at, rule in op.steps(wanted)
+        active = [(at, rule) for at, rule in op.steps(wanted)
                   if any(wanted[at] if isinstance(at, slice) else (wanted[at],))]
-        reads = {name for _, _, rule in active for name in _reads(rule)} - {"needs"}
+        reads = {name for _, rule in active for name in _reads(rule)} - {"needs"}
         self.inputs = tuple(i for i, name in enumerate(op.inputs) if name in reads)
         self.results = tuple(i for i, name in enumerate(op.outputs) if name in reads)
         inputs = [op.inputs[i] for i in self.inputs]
         results = [op.outputs[i] for i in self.results]
         self.values = tuple(sorted(reads.difference(inputs, results)))
         self.saved_names = (*inputs, *results, *self.values)
-        self.steps = tuple(
-            (at, _bind(rule, self.saved_names, wanted[at] if isinstance(at, slice) else ()))
-            for _, at, rule in active)
+        self.derive = _compiled(active, self.saved_names, wanted)
 
 
 def _reads(rule: Callable) -> list[str]:
     return list(inspect.signature(rule).parameters)[1:]
 
 
-def _bind(rule: Callable, saved_names: tuple[str, ...], needs: tuple[bool, ...]) -> Callable:
-    """`rule` as a function of (gradients, known values), with its reads looked up once."""
-    gradient = next(iter(inspect.signature(rule).parameters))
-    names = _reads(rule)
-    if "needs" in names:
-        rule = functools.partial(rule, needs=needs)
-        names.remove("needs")
-    slots = [saved_names.index(name) for name in names]
-    if gradient == "grads":
-        return lambda gradients, known: rule(gradients, *[known[i] for i in slots])
-    if not slots:
-        return lambda gradients, known: rule(gradients[0])
-    if len(slots) == 1:
-        (first,) = slots
-        return lambda gradients, known: rule(gradients[0], known[first])
-    if len(slots) == 2:
-        first, second = slots
-        return lambda gradients, known: rule(gradients[0], known[first], known[second])
-    return lambda gradients, known: rule(gradients[0], *[known[i] for i in slots])
+def _compiled(active: list, saved_names: tuple[str, ...], wanted: tuple[bool, ...]) -> Callable:
+    """The rules as one function (see Plan)."""
+    items = {i: "None" for i in range(len(wanted))}
+    names: dict[str, Any] = {}
+    for number, (at, rule) in enumerate(active):
+        gradient = next(iter(inspect.signature(rule).parameters))
+        arguments = ["gradients" if gradient == "grads" else "gradients[0]"]
+        for name in _reads(rule):
+            arguments.append(f"needs{number}" if name == "needs"
+                             else f"known[{saved_names.index(name)}]")
+        call = f"rule{number}({', '.join(arguments)})"
+        names[f"rule{number}"] = rule
+        if isinstance(at, slice):
+            names[f"needs{number}"] = wanted[at]
+            for i in range(at.start, at.stop):
+                del items[i]
+            items[at.start] = f"*{call}"
+        else:
+            items[at] = call
+    source = ", ".join(items[i] for i in sorted(items))
+    return eval(f"lambda gradients, known: [{source}]", names)
 
 
 class Op:
@@ -148,17 +153,17 @@ class Op:
         self.every_input = self.variadic or len(self.differentiable) == len(self.inputs)
 
     def steps(self, wanted: tuple[bool, ...]) -> list[tuple]:
-        """(input names, their place among the edges, rule); a joint rule fills a slice."""
+        """(place among the edges, rule); a joint rule fills a slice."""
         names = [self.inputs[i] for i in self.differentiable]
         steps: list[tuple] = []
         for group, rule in self.rules.items():
             first = names.index(group[0])
             if self.variadic and group[0] == self.inputs[-1]:
-                steps.append((group, slice(first, len(wanted)), rule))
+                steps.append((slice(first, len(wanted)), rule))
             elif len(group) > 1:
-                steps.append((group, slice(first, first + len(group)), rule))
+                steps.append((slice(first, first + len(group)), rule))
             else:
-                steps.append((group, first, rule))
+                steps.append((first, rule))
         return steps
 
 
@@ -396,7 +401,7 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
             if tensor._data.dtype in DIFFERENTIABLE:
                 tensor._node, tensor._output, tensor._tracked = node, number, True
     else:
-        tensor = outputs = wrap(promotion.as_array(np, data))
+        tensor = outputs = wrap(data if type(data) is _ndarray else promotion.as_array(np, data))
         tensor._node, tensor._tracked = node, True
     if plan.results:
         of = outputs if type(outputs) is tuple else (outputs,)

@@ -39,6 +39,7 @@ from ..core import (
     Node,
     TensorBase,
     edge_of,
+    forward_name,
     mode,
     new_node,
     rebuild,
@@ -135,7 +136,7 @@ class FunctionCtx:
 def _modified(tensor: TensorBase, found: int, expected: int) -> str:
     place = "CUDA" if tensor.device.type == "cuda" else ""
     producer = "" if tensor._node is None else \
-        f", which is output {tensor._output} of {tensor._node.name()},"
+        f", which is output {tensor._output} of {forward_name(tensor._node)},"
     return (
         "one of the variables needed for gradient computation has been modified by an inplace "
         f"operation: [{'torch.cuda.' if place else 'torch.'}{tensor.dtype.scalar_name}Tensor "
