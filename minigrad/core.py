@@ -229,7 +229,8 @@ class Node:
             self.saved, self.results = FREED, ()
 
     def name(self) -> str:
-        return type(self).__name__
+        kind = type(self).__name__
+        return kind if "Backward" in kind else f"torch::autograd::{kind}"
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
@@ -251,7 +252,7 @@ class Node:
         return extras_of(self).pre_hooks.add(hook)
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {hex(id(self))}>"
+        return f"<{type(self).__name__} object at {hex(id(self))}>"
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(f"_saved_{name}" for name in self.plan.saved_names)]
@@ -285,7 +286,7 @@ def rebuild(node: Node, array: Any, counter: Version, output: int) -> TensorBase
 
 def forward_name(node: Node) -> str:
     """"Mul" for MulBackward0: how torch's messages call an op."""
-    return node.name().partition("Backward")[0]
+    return type(node).__name__.partition("Backward")[0]
 
 
 def modified(node: Node, tensor: TensorBase, found: int, expected: int, slot: int) -> str:

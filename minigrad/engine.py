@@ -95,12 +95,13 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
             data = gradient._data
             if data.shape != shape or data.dtype is not dtype:
                 gradient = fit(gradient, shape, dtype, node)
-            if target not in buffers:
-                buffers[target] = present = [None] * target.outputs
-                present[output] = gradient
+            buffer = buffers.get(target)
+            if buffer is None:
+                buffers[target] = buffer = [None] * target.outputs
+                buffer[output] = gradient
                 heappush(heap, (target.rank, target))
             else:
-                _arrive(buffers[target], target, output, gradient, sums)
+                _arrive(buffer, target, output, gradient, sums)
         derived = gradient = data = None  # a gradient seen only by its buffer may be kept as it is
 
 

@@ -1,4 +1,3 @@
-# LEAD 03:42 UTC: THIS FILE IS WRITTEN AND VERIFIED AGAINST TORCH. HELPERS: DO NOT REWRITE IT; skip it, go on with your next file (sorting.py, test_random.py, ...), report bugs only.
 """Losses. Each is one op where torch has one, and the same composite where torch has a composite.
 
 A loss of one op reduces inside its kernel. Its rules scale the incoming gradient with `_share`: with

@@ -1,4 +1,3 @@
-# LEAD 03:42 UTC: THIS FILE IS WRITTEN AND VERIFIED AGAINST TORCH. HELPERS: DO NOT REWRITE IT; skip it, go on with your next file (sorting.py, test_random.py, ...), report bugs only.
 """Matrix products: a few primitives for BLAS, and the composites that torch records in terms of them.
 
 `matmul` and `linear` leave torch's own graph behind: which views and which product they record

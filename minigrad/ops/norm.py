@@ -1,4 +1,3 @@
-# LEAD 03:42 UTC: THIS FILE IS WRITTEN AND VERIFIED AGAINST TORCH. HELPERS: DO NOT REWRITE IT; skip it, go on with your next file (sorting.py, test_random.py, ...), report bugs only.
 """Normalisation: layer, batch, group, instance, root mean square.
 
 Note [Fused once, composed twice]

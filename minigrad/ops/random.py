@@ -1,4 +1,3 @@
-# LEAD 03:42 UTC: THIS FILE IS WRITTEN AND VERIFIED AGAINST TORCH. HELPERS: DO NOT REWRITE IT; skip it, go on with your next file (sorting.py, test_random.py, ...), report bugs only.
 """Random tensors. Here are torch's signatures and checks; the numbers come from random_streams.py.
 
 Note [Memory order]

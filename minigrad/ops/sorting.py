@@ -1,7 +1,8 @@
 """Sorting and what is built on it: the largest few, distinct values, bins, places in an order.
 
-nan counts as greater than every number. Equal elements keep their order in `sort`, as in torch; which
-of several equal elements `topk` and `kthvalue` report is nobody's promise: here it is the first.
+nan counts as greater than every number. Equal elements keep their order in `sort`, as in torch's
+stable one; which of several equal ones `topk` and `kthvalue` report is nobody's promise: here it is
+the first.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
 # --- distinct values -----------------------------------------------------------------------------
 
 def _runs(xp, starts, order):
-    """For items in `order`, of which each `starts` a run or not: which run each is in, run lengths."""
+    """Of items in `order`, where runs start at `starts`: each one's run, and the runs' lengths."""
     number = xp.cumsum(starts) - 1
     inverse = xp.empty(len(order), xp.int64)
     inverse[order] = number
@@ -165,7 +166,7 @@ def _starts(xp, items):
     """Where an item (one index of axis 0) differs from the one before it; nan differs from nan."""
     differs = items[1:] != items[:-1]
     if differs.ndim > 1:
-        differs = differs.reshape(len(differs), -1).any(axis=1)
+        differs = differs.any(axis=tuple(range(1, differs.ndim)))
     return xp.concatenate([xp.ones(min(len(items), 1), bool), differs])
 
 
@@ -184,7 +185,7 @@ def _distinct(xp, input, dim, order_of):
 
 def _lexicographic(xp, items):
     """The order of the items as words of numbers: the first number counts most."""
-    letters = items.reshape(len(items), -1)
+    letters = items.reshape(len(items), math.prod(items.shape[1:]))
     if letters.dtype in dtypes.HALF_TYPES:
         letters = letters.astype(xp.float32)
     return xp.lexsort(xp.flip(letters, 1).T)
@@ -227,6 +228,8 @@ def _check_distinguishable(name: str, input: Any, dim: int | None) -> int | None
         raise _unsupported(name, input)
     if dim is None:
         return None
+    if not input._data.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, input._data.ndim)
     others = [size for d, size in enumerate(input._data.shape) if d != dim]
     if 0 in others:
@@ -237,8 +240,8 @@ def _check_distinguishable(name: str, input: Any, dim: int | None) -> int | None
 
 def unique(input: Any, sorted: bool = True, return_inverse: bool = False,
            return_counts: bool = False, dim: int | None = None) -> Any:
-    """The distinct elements in order (or slices along `dim`); where each went; how often each was."""
-    dim = _check_distinguishable("unique", input, dim)
+    """The distinct elements (slices along `dim`) in order, where each went, how often each was."""
+    dim = _check_distinguishable("unique" if dim is None else "unique_dim", input, dim)
     results = _unique(input) if dim is None else _unique_dim(input, dim=dim)
     return _wanted(results, return_inverse, return_counts)
 
@@ -246,7 +249,7 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False,
 def unique_consecutive(input: Any, return_inverse: bool = False, return_counts: bool = False,
                        dim: int | None = None) -> Any:
     """`unique` without sorting first: each run of equal elements becomes one."""
-    dim = _check_distinguishable("unique_consecutive", input, dim)
+    dim = _check_distinguishable("unique" if dim is None else "unique_dim", input, dim)
     return _wanted(_unique_consecutive(input, dim=dim), return_inverse, return_counts)
 
 
@@ -302,19 +305,20 @@ def _check_search(boundaries: Any, input: Any, right: bool, side: str | None, so
                                f"{sorter.dtype.scalar_name}")
         if bool(((sorter < 0) | (sorter >= shape[-1])).any()):
             raise RuntimeError(f"{name}sorter index out of range")
-    if not shape:
-        raise RuntimeError(f"{name}boundaries tensor should have positive dimension, but got 0 "
-                           "dimension")
     if not wanted and len(shape) != 1:
         raise RuntimeError(f"{name}input value can be a scalar only when boundaries tensor "
                            f"dimension is 1, but we got boundaries tensor dim({len(shape)}) and "
                            "input value's dim(0) numel(1)")
+    if not shape:
+        raise RuntimeError(f"{name}boundaries tensor should have positive dimension, but got 0 "
+                           "dimension")
     if len(shape) != 1 and shape[:-1] != wanted[:-1]:
         raise RuntimeError(f"{name}boundaries tensor should be 1 dimension or the first N-1 "
                            "dimensions of boundaries tensor and input value tensor must match, "
                            f"but we got boundaries tensor {list(shape)} and input value tensor "
                            f"{list(wanted)}")
-    if boundaries._data.dtype.kind in "bc":
+    kinds = {each._data.dtype.kind for each in (boundaries, input) if isinstance(each, TensorBase)}
+    if "c" in kinds or kinds == {"b"} and isinstance(input, TensorBase):
         raise _unsupported("searchsorted_out_cpu", boundaries)
 
 
@@ -352,7 +356,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
 
 
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
-    """How many elements lie in each of `bins` equal bins of [min, max] (of their own range if equal).
+    """How many elements lie in each of `bins` bins of [min, max] (of their own range if min = max).
 
     nan and what lies outside is not counted.
     """
@@ -361,8 +365,6 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
         raise _unsupported("aminmax_cpu", input)
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    if not input.dtype.is_floating_point:
-        raise _unsupported("histogram_cpu", input)
     low, high = float(min), float(max)
     if low == high and array.size:
         low, high = float(array.min()), float(array.max())
@@ -372,6 +374,8 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
         raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
     if low > high:
         raise RuntimeError("torch.histc: max must be larger than min")
+    if not input.dtype.is_floating_point:
+        raise _unsupported("histogram_cpu", input)
     xp = ARRAY_MODULES[type(array)]
     values = array.reshape(-1)
     if values.dtype in dtypes.HALF_TYPES:
