@@ -118,6 +118,10 @@ from .ops.shape import (
 from .ops.softmax import (
     log_softmax, softmax,
 )
+from .ops.sorting import (
+    argsort, bincount, bucketize, histc, isin, kthvalue, msort, searchsorted, sort, topk, unique,
+    unique_consecutive,
+)
 from .ops.views import (
     adjoint, broadcast_shapes, broadcast_tensors, broadcast_to, flatten, moveaxis, movedim,
     permute, ravel, reshape, squeeze, swapaxes, swapdims, t, transpose, unflatten, unsqueeze,

@@ -125,7 +125,7 @@ def _broadcasts_to(shape: tuple, target: tuple) -> bool:
 
 def check_no_overlap(data: Any) -> None:
     """Refuse to write where several elements are one place in memory (an expanded tensor)."""
-    if 0 in data.strides and any(stride == 0 and size > 1 for stride, size
+    if data.size and 0 in data.strides and any(stride == 0 and size > 1 for stride, size
                                  in zip(data.strides, data.shape, strict=True)):
         raise RuntimeError("unsupported operation: more than one element of the written-to tensor "
                            "refers to a single memory location. Please clone() the tensor before "

@@ -20,6 +20,7 @@ from .ops import (
     pointwise,
     reduction,
     scatter,
+    sorting,
     strided,
     views,
 )
@@ -309,6 +310,11 @@ class Tensor(TensorBase):
     cumsum, logcumsumexp, logsumexp = reduction.cumsum, reduction.logcumsumexp, reduction.logsumexp
     count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
     cumsum_, cumprod_ = inplace(reduction.cumsum), inplace(reduction.cumprod)
+
+    sort, argsort, msort = sorting.sort, sorting.argsort, sorting.msort
+    topk, kthvalue, unique = sorting.topk, sorting.kthvalue, sorting.unique
+    unique_consecutive, isin = sorting.unique_consecutive, sorting.isin
+    bincount, histc = sorting.bincount, sorting.histc
 
     # --- shape, views, joining
     view, view_as, reshape, reshape_as = (

@@ -330,7 +330,7 @@ REFUSED = {
     "negative deviation, new": lambda lib, x: lib.normal(0.0, -1.0, (3,)),
     "negative deviation, mean": lambda lib, x: lib.normal(x, -1.0),
     "negative deviations": lambda lib, x: lib.normal(0.0, x - 9),
-    "shapes": lambda lib, x: lib.normal(x, lib.ones(4)),
+    "shapes": lambda lib, x: lib.normal(x, x.new_ones(4)),
     "normal of integers": lambda lib, x: x.long().normal_(),
     "normal around integers": lambda lib, x: lib.normal(x.long(), 1.0),
     "uniform reversed": lambda lib, x: x.uniform_(2, 1),

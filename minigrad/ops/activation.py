@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..core import wrap
+from ..device import host, move
 from ..inplace import inplace as in_place
 from ..primitive import derivative, primitive
+from ..random_streams import default_generator
 from .joining import cat
-from .pointwise import clamp, erf_array, sigmoid, tanh
+from .pointwise import erf_array, sigmoid, tanh
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
@@ -113,10 +116,25 @@ def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) 
 
 def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
           inplace: bool = False) -> Any:
-    """`leaky_relu` with the mean slope; in training each negative element draws its own."""
-    if training:
-        raise NotImplementedError("rrelu(training=True) is not in minigrad yet")
-    return leaky_relu(input, (lower + upper) / 2, inplace)
+    """`leaky_relu` with the mean slope; in training each element <= 0 draws its own."""
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    data = input._data
+    noise = np.ones(data.shape, data.dtype)
+    chosen = np.asarray(host(data)) <= 0
+    low, high = float(data.dtype.type(lower)), float(data.dtype.type(upper))
+    noise[chosen] = (default_generator.u53(int(chosen.sum())) * (high - low) + low if training
+                     else (lower + upper) / 2)
+    return _finish(_rrelu_with_noise, input, inplace, noise=wrap(move(noise, input.device)))
+
+
+@primitive(name="rrelu_with_noise")
+def _rrelu_with_noise(xp, input, *, noise):
+    """$y = a s$ with the drawn slopes $s$."""
+    return input * noise._data
+
+
+derivative(_rrelu_with_noise, input=lambda g, noise: g * noise)
 
 
 def prelu(input: Any, weight: Any) -> Any:

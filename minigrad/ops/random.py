@@ -9,6 +9,7 @@ come as flat arrays; `_laid_out` puts them where they belong.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -33,10 +34,15 @@ __all__ = [
 def _laid_out(xp: Any, model: Any, draw: Callable) -> Any:
     """A new array like `model`, filled in memory order with what `draw(count, dtype)` returns."""
     result = xp.empty_like(model)
-    order = sorted(range(result.ndim), key=lambda dim: -result.strides[dim])
+    order = _memory_order(result)
     numbers = draw(result.size, result.dtype).reshape([result.shape[dim] for dim in order])
     result.transpose(order)[...] = xp.asarray(numbers)
     return result
+
+
+def _memory_order(array: Any) -> list[int]:
+    """The dims from the slowest in memory to the fastest."""
+    return sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
 
 
 def _generator(name: str, generator: Any) -> streams.Generator:
@@ -50,8 +56,12 @@ def _generator(name: str, generator: Any) -> streams.Generator:
 
 def _require_float(kernel: str, dtype: np.dtype) -> None:
     if dtype not in dtypes.DIFFERENTIABLE:
-        raise NotImplementedError(
-            f"\"{kernel}\" not implemented for '{dtypes.of(dtype).scalar_name}'")
+        raise _no_kernel(kernel, dtype)
+
+
+def _no_kernel(kernel: str, dtype: np.dtype) -> NotImplementedError:
+    return NotImplementedError(
+        f"\"{kernel}\" not implemented for '{dtypes.of(dtype).scalar_name}'")
 
 
 def _no_gradient(g: Any) -> Any:
@@ -92,11 +102,26 @@ def uniform_(self: Any, from_: float = 0, to: float = 1, *, generator: Any = Non
     """Overwrite with numbers uniform in [from, to)."""
     low = more.pop("from", from_)
     _require_float("check_uniform_bounds", self._data.dtype)
+    kind = self.dtype.to_real()
+    largest = _largest_float(kind)
+    for what, bound in (("from", low), ("to", to)):
+        if not -largest <= bound <= largest:
+            raise RuntimeError(f"{what} is out of bounds for {_C_NAMES[kind.name]}")
     if low > to:
         raise RuntimeError("uniform_ expects to return a [from, to) range, but found "
                            f"from={low:g} > to={to:g}")
+    if to - low > largest:
+        raise RuntimeError(f"uniform_ expects to-from <= std::numeric_limits<{kind.scalar_name}>"
+                           f"::max(), but found to={to:g} and from={low:g} which result in "
+                           "to-from to exceed the limit")
     return _fill_uniform(self, generator=_generator("uniform_", generator),
                          values=(float(low), float(to)))
+
+
+def _largest_float(kind: dtypes.dtype) -> float:
+    """The largest finite number of a floating-point type (NumPy does not know bfloat16's)."""
+    bfloat16 = kind is dtypes.bfloat16
+    return float.fromhex("0x1.fep127") if bfloat16 else float(np.finfo(kind.numpy).max)
 
 
 def normal_(self: Any, mean: float = 0, std: float = 1, *, generator: Any = None) -> Any:
@@ -137,6 +162,8 @@ def geometric_(self: Any, p: float, *, generator: Any = None) -> Any:
     """Overwrite with the number of trials until the first success of probability `p`."""
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+    if self._data.dtype.kind in "bc":
+        raise _no_kernel("geometric_cpu", self._data.dtype)
     return _fill_geometric(self, generator=_generator("geometric_", generator),
                            values=(float(p),))
 
@@ -147,7 +174,8 @@ def cauchy_(self: Any, median: float = 0, sigma: float = 1, *, generator: Any = 
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
     if not self.dtype.is_floating_point:
         raise RuntimeError("Cauchy distribution is a continuous probability distribution. dtype "
-                           f"must be a floating point but you specified {self.dtype.scalar_name}")
+                           "must be a floating point but you specified "
+                           f"{_C_NAMES[self.dtype.name]}")
     return _fill_cauchy(self, generator=_generator("cauchy_", generator),
                         values=(float(median), float(sigma)))
 
@@ -164,31 +192,50 @@ def random_(self: Any, *bounds: int | None, generator: Any = None, **more: int) 
         _check_integers(low or 0, high, self.dtype)
     source = _generator("random_", generator)
     if not given:
+        if self._data.dtype.kind == "c" or self.dtype in (dtypes.uint16, dtypes.uint32,
+                                                          dtypes.uint64):
+            raise _no_kernel("random_kernel_cpu", self._data.dtype)
         return _fill_integers[0](self, generator=source, values=())
     return _fill_integers[2 if len(bounds) == 2 or low is not None else 1](
         self, generator=source, values=(low or 0, high))
 
 
-_C_NAMES = {"uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
-            "int64": "long", "bool": "bool"}
+_C_NAMES = {
+    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short int",
+    "uint16": "short unsigned int", "int32": "int", "uint32": "unsigned int", "int64": "long int",
+    "uint64": "long unsigned int", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
+    "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>"}
 
 
 def _check_integers(low: int, high: int, dtype: dtypes.dtype) -> None:
+    """Whether the dtype holds low ... high - 1; a warning where a float dtype has gaps there."""
     if low >= high:
         raise RuntimeError("random_ expects 'from' to be less than 'to', but got "
                            f"from={low} >= to={high}")
-    if dtype.category == dtypes.INTEGER:
-        limits = np.iinfo(dtype.numpy)
-        for what, value in (("from", low), ("to - 1", high - 1)):
-            if not limits.min <= value <= limits.max:
-                raise RuntimeError(f"{what} is out of bounds for "
-                                   f"{_C_NAMES.get(dtype.name, dtype.name)}")
+    if dtype.is_complex:
+        raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean "
+                           "types")
+    exact = streams.largest_integer(dtype.numpy)
+    largest = _largest_float(dtype) if dtype.is_floating_point else exact
+    smallest = -largest - (not dtype.is_floating_point) if dtype.is_signed else 0
+    for what, value in (("from", low), ("to - 1", high - 1)):
+        if not smallest <= value <= largest:
+            raise RuntimeError(f"{what} is out of bounds for {_C_NAMES[dtype.name]}")
+        if dtype.is_floating_point and abs(value) > exact:
+            digits = exact.bit_length() - 1
+            warnings.warn(
+                f"{what} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision "
+                f"limitations {_C_NAMES[dtype.name]} can support discrete uniform distribution "
+                "only within this range. This warning will become an error in version 1.7 release, "
+                "please fix the code in advance", stacklevel=4)
 
 
 @primitive(promote="exact", name="bernoulli", overload=1)
 def _bernoulli_by_tensor(xp, input, p, *, generator):
-    hits = host(xp.broadcast_to(p, input.shape))
-    return xp.asarray(streams.bernoulli_each(generator, hits, input.dtype).reshape(input.shape))
+    each = np.broadcast_to(host(p), input.shape)
+    return _laid_out(xp, input, lambda count, dtype: streams.bernoulli_each(
+        generator, each.transpose(_memory_order(input)), dtype))
 
 
 derivative(_bernoulli_by_tensor, input=_no_gradient, p=_no_gradient)
@@ -198,6 +245,9 @@ _fill_bernoulli_by_tensor = inplace(_bernoulli_by_tensor)
 def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
     """Overwrite with 1 (probability `p`, a number or a tensor) or 0."""
     source = _generator("bernoulli_", generator)
+    if self._data.dtype.kind == "c":
+        raise _no_kernel("bernoulli_tensor_cpu_self_" if isinstance(p, TensorBase)
+                         else "bernoulli_scalar_cpu_", self._data.dtype)
     if isinstance(p, TensorBase):
         _check_probabilities(p)
         return _fill_bernoulli_by_tensor(self, p, generator=source)
@@ -276,6 +326,9 @@ def randint(*args: Any, low: int | None = None, high: int | None = None, size: A
         high = given[0]
     elif given:
         low = given[0]
+    if isinstance(high, float | str):
+        raise TypeError("randint(): argument 'high' (position 1) must be int, not "
+                        f"{type(high).__name__}")
     if any(not isinstance(bound, int | np.integer) for bound in (high, low or 0)):
         raise TypeError("randint() received an invalid combination of arguments - got "
                         f"({', '.join(type(each).__name__ for each in args)})")
@@ -316,10 +369,24 @@ def randperm(n: int, *, generator: Any = None, out: Any = None, dtype: Any = Non
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     kind = (out.dtype if out is not None
             else dtype_argument("randperm", dtype, dtypes.int64)).numpy
+    _check_permutation(n, kind)
     order = streams.randperm(_generator("randperm", generator), int(n), kind)
     if out is not None:
         return written(out, order)
     return finished(library_on(device).asarray(order), requires_grad)
+
+
+def _check_permutation(n: int, kind: np.dtype) -> None:
+    """Whether the dtype holds 0 ... n - 1 (torch does not ask that of bfloat16)."""
+    dtype = dtypes.of(kind)
+    if kind.kind in "bc":
+        raise _no_kernel("randperm", kind)
+    if dtype in (dtypes.float16, dtypes.float32, dtypes.float64):
+        most = streams.largest_integer(kind) + 1
+        if n > most:
+            raise RuntimeError(f"n cannot be greater than {most} for {dtype.scalar_name} type.")
+    elif dtype is not dtypes.bfloat16 and n - 1 > streams.largest_integer(kind):
+        raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
 
 
 # --- drawn from distributions whose parameters are tensors ----------------------------------------
@@ -401,10 +468,23 @@ def _bernoulli(xp, input, *, generator):
 derivative(_bernoulli, input=_no_gradient)
 
 
+@primitive(promote="exact", node_name="NotImplemented")
+def _bernoulli_of_number(xp, input, *, drawn):
+    return drawn
+
+
+def _no_derivative(g: Any) -> Any:
+    raise RuntimeError("derivative for aten::bernoulli.p is not implemented")
+
+
+derivative(_bernoulli_of_number, input=_no_derivative)
+
+
 def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
     """1 with the probability that `input` says (or `p`, everywhere), else 0."""
     if p is not None:
-        return bernoulli_(empty_like(input.detach()), p, generator=generator)
+        drawn = bernoulli_(empty_like(input.detach()), p, generator=generator)
+        return _bernoulli_of_number(input, drawn=drawn._data)
     _check_probabilities(input)
     return _bernoulli(input, generator=_generator("bernoulli", generator))
 
@@ -427,9 +507,13 @@ def poisson(input: Any, generator: Any = None) -> Any:
 
 def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
     """Successes in `count` trials of probability `prob`, elementwise."""
+    if not count.dtype.is_floating_point:
+        raise ValueError("binomial only supports floating-point dtypes for count, got: "
+                         f"{count.dtype.scalar_name}")
+    if prob.dtype is not count.dtype:
+        raise RuntimeError(f"Found dtype {prob.dtype.scalar_name} but expected "
+                           f"{count.dtype.scalar_name}")
     counts, probabilities = np.broadcast_arrays(host(count._data), host(prob._data))
-    if counts.dtype != probabilities.dtype:
-        raise RuntimeError("Found dtype mismatch between count and prob")
     numbers = rejection.binomial(_generator("binomial", generator), counts, probabilities)
     return wrap(ARRAY_MODULES[type(count._data)].asarray(numbers.reshape(counts.shape)))
 

@@ -25,7 +25,8 @@ __all__ = [
 
 def _along(xp, index, dim):
     """The key under which `result[key]` is `gather`'s element for each place of `index`."""
-    key = list(xp.indices(index.shape, sparse=True)) if index.ndim else []
+    key = [xp.arange(n).reshape([-1 if j == i else 1 for j in range(index.ndim)])
+           for i, n in enumerate(index.shape)]
     if key:
         key[dim] = index
     return tuple(key) or (...,)

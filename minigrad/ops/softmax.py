@@ -9,7 +9,7 @@ import numpy as np
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 
-__all__ = ["log_softmax", "softmax", "softmin"]
+__all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
 
 def row_sums(xp, array):
@@ -119,3 +119,18 @@ def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3,
 def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """`softmax(-input)`."""
     return softmax(-input, dim, dtype=dtype)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10,
+                   dim: int = -1) -> Any:
+    r"""softmax of (logits + Gumbel noise) / `tau`: a soft sample of a class.
+
+    With `hard` the sample is one-hot, and its gradient that of the soft one.
+    """
+    gumbels = -logits.detach().empty_like().exponential_().log()
+    soft = softmax((logits + gumbels) / tau, dim)
+    if not hard:
+        return soft
+    best = soft.max(dim, True)[1]
+    one_hot = logits.detach().zeros_like().scatter_(dim, best, 1.0)
+    return one_hot - soft.detach() + soft

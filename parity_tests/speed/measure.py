@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from importlib import metadata
@@ -30,10 +31,10 @@ print(time.perf_counter() - start)
 """
 
 
-def _child(arguments: list[str], threads: int) -> str:
+def _child(arguments: list[str], threads: int, **variables: str) -> str:
     count = str(threads)
     environment = dict(os.environ, OMP_NUM_THREADS=count, OPENBLAS_NUM_THREADS=count,
-                       MKL_NUM_THREADS=count)
+                       MKL_NUM_THREADS=count, **variables)
     child = subprocess.run([sys.executable, *arguments], cwd=REPOSITORY, env=environment,
                            stdout=subprocess.PIPE, text=True, check=True)
     return child.stdout.splitlines()[-1]
@@ -81,8 +82,16 @@ def merge(best: dict[str, dict], turn: dict[str, dict]) -> dict[str, dict]:
 
 
 def import_time(library: str, threads: int = 1) -> float:
-    """Seconds that a fresh interpreter spends on importing the library, NumPy being there."""
-    return float(_child(["-c", IMPORT_TIMER.format(library=library)], threads))
+    """Seconds that a fresh interpreter spends on importing the library, NumPy being there.
+
+    The second import counts: the first compiles the library, which pip has done for NumPy.
+    """
+    timer = ["-c", IMPORT_TIMER.format(library=library)]
+    with tempfile.TemporaryDirectory() as compiled:
+        for _ in range(2):
+            seconds = float(_child(timer, threads, PYTHONDONTWRITEBYTECODE="",
+                                   PYTHONPYCACHEPREFIX=compiled))
+    return seconds
 
 
 def environment(threads: int) -> str:
