@@ -14,7 +14,7 @@ True, because a view may gain a history through its base at any time, and `requi
 
 Note [Saved tensors]
 ~~~~~~~~~~~~~~~~~~~~
-A node keeps an *input* as (tensor, version). It keeps its own *result* as the bare array: the result
+A node keeps an *input* and its version. It keeps its own *result* as the bare array: the result
 points to the node, and pointing back would make a cycle, so that memory would wait for the garbage
 collector instead of falling when the last reference goes. Both are checked when they are used: an
 in-place write in between raises the version, and the derivative would silently be wrong.
@@ -139,6 +139,11 @@ def version_of(tensor: TensorBase) -> Version:
     return counter
 
 
+def versions_of(tensors: Any) -> tuple[int, ...]:
+    """How often each tensor's memory has been written; an optional one that is missing, never."""
+    return tuple([0 if tensor is None else tensor._version for tensor in tensors])
+
+
 def refresh(view_tensor: TensorBase, view: View) -> None:
     """Recompute a stale view's history: the base was written since, so look at it again."""
     base = view.base
@@ -183,14 +188,15 @@ Edge = tuple["Node", int, tuple[int, ...], np.dtype]  # node, output, and the in
 class Node:
     """One recorded op. Each primitive has its own subclass, named as torch names it."""
 
-    __slots__ = ("rank", "edges", "plan", "saved", "results", "values", "outputs", "extras",
+    __slots__ = ("rank", "edges", "plan", "saved", "versions", "results", "values", "outputs", "extras",
                  "__weakref__")
     op: Any = None  # the primitive (primitive.Op); set on the subclass
 
     rank: int                   # minus the creation number: the engine's heap pops the newest first
     edges: list[Edge | None]    # one per differentiable input; None: no gradient wanted there
     plan: Any                   # which rules to run, and what each of them reads (primitive.Plan)
-    saved: Any                  # ((tensor, version), ...) or FREED
+    saved: Any                  # the inputs that rules read, or FREED
+    versions: tuple[int, ...]   # of the saved inputs; () if none was ever written in place
     results: tuple              # ((array, Version, version, output), ...)
     values: tuple               # keyword values and shapes that rules read
     outputs: int
@@ -209,19 +215,24 @@ class Node:
         saved = self.saved
         if saved is FREED:
             raise RuntimeError(SECOND_BACKWARD)
-        known = []
-        for tensor, version in saved:
-            if tensor is not None:  # an optional input that was left out
-                counter = tensor._counter
-                if counter is not None and counter.count != version:
-                    raise RuntimeError(modified(self, tensor, counter.count, version, len(known)))
-            known.append(tensor)
+        for tensor in saved:
+            if tensor is not None and tensor._counter is not None:
+                self.check_versions()
+                break
+        known = [*saved]
         for array, counter, version, output in self.results:
             if counter.count != version:
                 raise RuntimeError(modified(self, wrap(array), counter.count, version, len(known)))
             known.append(rebuild(self, array, counter, output))
         known += self.values
         return known
+
+    def check_versions(self) -> None:
+        """Raise if a saved input was written in place since."""
+        found, expected = versions_of(self.saved), self.versions or (0,) * len(self.saved)
+        for slot, (now, then) in enumerate(zip(found, expected, strict=True)):
+            if now != then:
+                raise RuntimeError(modified(self, self.saved[slot], now, then, slot))
 
     def release(self) -> None:
         """Drop what only this node's backward needed."""
@@ -329,7 +340,7 @@ def accumulator(leaf: TensorBase) -> AccumulateGrad:
     if node is None:
         node = _new(AccumulateGrad)
         node.rank = next_number()  # older than every op: leaves come last
-        node.edges, node.saved, node.results, node.values = [], (), (), ()
+        node.edges, node.saved, node.versions, node.results, node.values = [], (), (), (), ()
         node.plan, node.outputs, node.extras, node.variable = None, 1, None, leaf
         leaf._accumulator = weakref.ref(node)
     return node
@@ -350,6 +361,7 @@ def new_node(kind: type[Node], edges: list, plan: Any = None, saved: Any = (),
     node.edges = edges
     node.plan = plan
     node.saved = saved
+    node.versions = ()
     node.results = results
     node.values = values
     node.outputs = outputs

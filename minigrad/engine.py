@@ -39,7 +39,8 @@ def run_backward(roots: Sequence[TensorBase], gradients: Sequence[TensorBase], k
     buffers: dict[Node, list] = {}
     for root, gradient in zip(roots, gradients, strict=True):
         node, output, _, _ = edge_of(root)
-        _arrive(buffers.setdefault(node, [None] * node.outputs), node, output, gradient, set())
+        buffer = buffers.setdefault(node, [None] * node.outputs)
+        buffer[output] = gradient if buffer[output] is None else buffer[output] + gradient
     targets = None if inputs is None else [edge_of(tensor)[:2] for tensor in inputs]
     useful = None if targets is None else _leading_to({node for node, _ in targets}, buffers)
     captured: dict[tuple[Node, int], Any] = dict.fromkeys(targets or ())
@@ -63,7 +64,8 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
     """Run every node that a gradient reaches, newest first (see Note [The order of backward])."""
     heap = [(node.rank, node) for node in buffers]
     heapify(heap)
-    sums: set = set()  # the (node, output) places whose gradient the engine itself added up
+    sums: set = set()  # the (node, output) places whose gradient is a sum made, and owned, here
+    create_graph = mode.grad
     while heap:
         node = heappop(heap)[1]
         arrived = buffers.pop(node)
@@ -100,21 +102,15 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
                 buffers[target] = buffer = [None] * target.outputs
                 buffer[output] = gradient
                 heappush(heap, (target.rank, target))
+            elif buffer[output] is None:
+                buffer[output] = gradient
+            elif (target, output) in sums:
+                buffer[output]._data += gradient._data
             else:
-                _arrive(buffer, target, output, gradient, sums)
+                buffer[output] = buffer[output] + gradient
+                if not create_graph:
+                    sums.add((target, output))
         derived = gradient = data = None  # a gradient seen only by its buffer may be kept as it is
-
-
-def _arrive(buffer: list, node: Node, output: int, gradient: Any, sums: set) -> None:
-    """Add a gradient to what has arrived at an output of `node` so far."""
-    present = buffer[output]
-    if present is None:
-        buffer[output] = gradient
-    elif (node, output) in sums and not mode.grad:
-        present._data += gradient._data
-    else:
-        buffer[output] = present + gradient
-        sums.add((node, output))
 
 
 def _leading_to(targets: set[Node], starts: Any) -> set[Node]:

@@ -176,10 +176,12 @@ def _is_one_node(result: Any, start: int) -> bool:
 
 def _keep_old_value(node: Node, self: Any) -> None:
     """If the node saved self as its first input, let it keep a copy: the value is overwritten."""
-    if node.saved and node.plan.inputs[0] == 0 and node.saved[0][0] is self:
+    if node.saved and node.plan.inputs[0] == 0 and node.saved[0] is self:
         old = wrap(self._data.copy())
         old._node, old._output, old._tracked = self.grad_fn, self._output, self.requires_grad
-        node.saved[0] = (old, 0)
+        node.saved = (old, *node.saved[1:])
+        if node.versions:
+            node.versions = (0, *node.versions[1:])
 
 
 # --- writing through a view ----------------------------------------------------------------------

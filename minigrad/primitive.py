@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import functools
 import numbers
+import operator as operator_module
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,7 @@ from .core import (
     mode,
     next_number,
     version_of,
+    versions_of,
     wrap,
 )
 from .device import ARRAY_MODULES, device_of
@@ -68,13 +70,14 @@ class Plan:
     `[input(gradients[0], known[1]), other(gradients[0], known[0])]`.
     """
 
-    __slots__ = ("inputs", "results", "values", "derive", "saved_names")
+    __slots__ = ("inputs", "pick", "results", "values", "derive", "saved_names")
 
     def __init__(self, op: Op, wanted: tuple[bool, ...]) -> None:
         active = [(at, rule) for at, rule in op.steps(wanted)
                   if any(wanted[at] if isinstance(at, slice) else (wanted[at],))]
         reads = {name for _, rule in active for name in _reads(rule)} - {"needs"}
         self.inputs = tuple(i for i, name in enumerate(op.inputs) if name in reads)
+        self.pick = _picker(self.inputs, whole=len(self.inputs) == len(op.inputs))
         self.results = tuple(i for i, name in enumerate(op.outputs) if name in reads)
         inputs = [op.inputs[i] for i in self.inputs]
         results = [op.outputs[i] for i in self.results]
@@ -88,6 +91,16 @@ def _reads(rule: Any) -> tuple[str, ...]:
     minigrad` would feel it."""
     code = rule.__code__
     return code.co_varnames[1:code.co_argcount]
+
+
+def _picker(places: tuple[int, ...], whole: bool) -> Callable:
+    """What takes the saved inputs out of all inputs."""
+    if whole:
+        return tuple
+    if len(places) == 1:
+        (place,) = places
+        return lambda inputs: (inputs[place],)
+    return operator_module.itemgetter(*places) if places else tuple
 
 
 def _compiled(active: list, saved_names: tuple[str, ...], wanted: tuple[bool, ...]) -> Callable:
@@ -394,15 +407,15 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     node.rank = -next_number()
     node.edges = edges
     node.plan = plan
-    node.saved = node.results = node.values = ()
+    node.saved = node.versions = node.results = node.values = ()
     node.outputs = 1
     node.extras = None
     if plan.inputs:
-        saved = node.saved = []
-        for i in plan.inputs:
-            tensor = inputs[i]
-            counter = None if tensor is None else tensor._counter
-            saved.append((tensor, 0 if counter is None else counter.count))
+        node.saved = saved = plan.pick(inputs)
+        for tensor in saved:
+            if tensor is not None and tensor._counter is not None:
+                node.versions = versions_of(saved)
+                break
     if plan.values:
         node.values = tuple([_value(op, name, inputs, values) for name in plan.values])
     if type(data) is tuple:
