@@ -4,30 +4,34 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint parity parity-fake-cuda speed clean
+.PHONY: demo test lint parity parity-fake-cuda parity-speed speed clean
 
 ## demo: train a small model, compare and draw it
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m minigrad demo
 
 ## test: everything that must hold: style, types, and parity with PyTorch on both devices
-test: lint parity parity-fake-cuda
+test: lint parity parity-fake-cuda parity-speed
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 parity: $(VENV)/test.stamp
-	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device cpu
+	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device cpu -k "not speed"
 
 # The stand-in for CuPy: the same tests on a machine without a GPU. The chapter and the speed tests
 # are about the whole program, not about the device.
 parity-fake-cuda: $(VENV)/test.stamp
 	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device fake-cuda -k "not chapter and not speed"
 
+# On its own, so that nothing else runs while it measures.
+parity-speed: $(VENV)/test.stamp
+	$(BIN)/pytest parity_tests/test_speed.py
+
 ## speed: how long training steps take beside PyTorch
 speed: $(VENV)/test.stamp
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m parity_tests.speed
 
 ## clean: remove what these commands made
 clean:
