@@ -77,8 +77,7 @@ from .ops.loss import (
     pairwise_distance, poisson_nll_loss, triplet_margin_loss,
 )
 from .ops.matmul import (
-    addbmm, addmm, addmv, addr, baddbmm, bilinear, bmm, chain_matmul, cross, dot, ger, inner,
-    kron, matmul, matrix_power, mm, mv, outer, tensordot, trace, vdot,
+    addbmm, addmm, addmv, addr, baddbmm, bmm, dot, ger, matmul, mm, mv, outer, vdot,
 )
 from .ops.norm import (
     batch_norm, group_norm, instance_norm, layer_norm, rms_norm,
@@ -92,6 +91,9 @@ from .ops.pointwise import (
     floor, floor_divide, fmod, frac, lerp, lgamma, log, log10, log1p, log2, logaddexp, logit,
     masked_fill, maximum, minimum, polygamma, reciprocal, remainder, round, rsqrt, sgn, sigmoid,
     sign, sin, sinh, sqrt, square, tan, tanh, trunc, where, xlogy,
+)
+from .ops.products import (
+    bilinear, chain_matmul, cross, inner, kron, matrix_power, tensordot, trace,
 )
 from .ops.queries import (
     can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,

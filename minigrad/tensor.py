@@ -18,6 +18,7 @@ from .ops import (
     indexing,
     parts,
     pointwise,
+    products,
     reduction,
     scatter,
     sorting,
@@ -376,13 +377,13 @@ class Tensor(TensorBase):
     # --- matrix products
     matmul, mm, bmm, mv = ops_matmul.matmul, ops_matmul.mm, ops_matmul.bmm, ops_matmul.mv
     dot, vdot, outer, ger = ops_matmul.dot, ops_matmul.vdot, ops_matmul.outer, ops_matmul.ger
-    inner, trace, kron = ops_matmul.inner, ops_matmul.trace, ops_matmul.kron
+    inner, trace, kron = products.inner, products.trace, products.kron
     addmm, addmm_ = ops_matmul.addmm, inplace(ops_matmul.addmm)
     addmv, addmv_ = ops_matmul.addmv, inplace(ops_matmul.addmv)
     addr, addr_ = ops_matmul.addr, inplace(ops_matmul.addr)
     addbmm, addbmm_ = ops_matmul.addbmm, inplace(ops_matmul.addbmm)
     baddbmm, baddbmm_ = ops_matmul.baddbmm, inplace(ops_matmul.baddbmm)
-    matrix_power, cross = ops_matmul.matrix_power, ops_matmul.cross
+    matrix_power, cross = products.matrix_power, products.cross
     __matmul__ = operator(ops_matmul.matmul)
 
     # --- creation, random

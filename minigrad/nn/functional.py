@@ -57,7 +57,7 @@ from ..ops.loss import (
     soft_margin_loss,
     triplet_margin_loss,
 )
-from ..ops.matmul import bilinear, linear
+from ..ops.matmul import linear
 from ..ops.norm import (
     batch_norm,
     group_norm,
@@ -66,6 +66,7 @@ from ..ops.norm import (
     normalize,
     rms_norm,
 )
+from ..ops.products import bilinear
 from ..ops.softmax import gumbel_softmax, log_softmax, softmax, softmin
 
 __all__ = [

@@ -13,10 +13,10 @@ __all__ = ["einsum"]
 # ~~~~~~~~~~~~~~~~~~~~~~~
 # Every label gets one dimension: first the output's labels, then those that are summed over. Each
 # operand is permuted into that order, with size 1 where it lacks a label, so that all operands
-# broadcast. Then they are multiplied from left to right, and a summed label disappears together with
-# the last operand that has it. One such product of two tensors is a single bmm: labels of both that
-# stay are the batch, labels of one are its rows or columns, summed labels of both are the inner
-# dimension.
+# broadcast. Then they are multiplied from left to right. A summed label disappears with the last
+# product of two operands that have it, or is summed ahead of the product if only one still has it.
+# A product with labels to sum is a single bmm: labels of both that stay are the batch, labels of
+# one are its rows or columns, summed labels of both are the inner dimension.
 
 
 def einsum(equation: str, *operands: Any) -> Any:
@@ -24,34 +24,24 @@ def einsum(equation: str, *operands: Any) -> Any:
     that the output lacks. Without `->` the output has the labels that occur once, in order."""
     if len(operands) == 1 and not isinstance(operands[0], TensorBase):
         operands = tuple(operands[0])
-    inputs, output = _parse(equation, operands)
-    summed = [label for label in dict.fromkeys(c for labels in inputs for c in labels)
-              if label not in output]
+    inputs, output, summed = _parse(equation, operands)
     order = [*output, *summed]
-    aligned = []
-    for operand, labels in zip(operands, inputs, strict=True):
-        operand, labels = _diagonals(operand, labels)
-        present = [labels.index(label) for label in order if label in labels]
-        operand = operand.permute(present)
-        for place, label in enumerate(order):
-            if label not in labels:
-                operand = operand.unsqueeze(place)
-        aligned.append(operand)
+    aligned = [_aligned(operand, labels, order, number)
+               for number, (operand, labels) in enumerate(zip(operands, inputs, strict=True))]
     _check_sizes(aligned, order)
-    result = aligned[0]
-    last_use = {label: max(i for i, labels in enumerate(inputs) if label in labels)
-                for label in summed}
-    first = [order.index(label) for label in summed if last_use[label] == 0]
-    if first:
-        result = result.sum(first, True)
-    for number, operand in enumerate(aligned[1:], 1):
-        done = [order.index(label) for label in summed if last_use[label] == number]
-        result = _multiplied(result, operand, done)
+    result, *others = aligned
+    if summed and not others:
+        return result.sum(tuple(range(len(output), len(order))))
+    holders = {dim: sum(each._data.shape[dim] != 1 for each in aligned)
+               for dim in range(len(output), len(order))}
+    for operand in others:
+        result = _multiplied(result, operand, holders)
     return result.view(result._data.shape[:len(output)]) if summed else result
 
 
-def _parse(equation: str, operands: tuple) -> tuple[list[list[str]], list[str]]:
-    """The labels of each operand and of the output; "..." becomes labels that are numbers."""
+def _parse(equation: str, operands: tuple) -> tuple[list[list[str]], list[str], list[str]]:
+    """The labels of each operand, of the output, and of what is summed over; "..." becomes labels
+    that are numbers."""
     equation = equation.replace(" ", "")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
@@ -73,7 +63,12 @@ def _parse(equation: str, operands: tuple) -> tuple[list[list[str]], list[str]]:
     widest = max((span for term, span in zip(terms, spans, strict=True) if "..." in term),
                  default=0)
     inputs = [_labels(term, span, widest) for term, span in zip(terms, spans, strict=True)]
-    if arrow:
+    every = [label for labels in inputs for label in labels]
+    spread = [str(i) for i in range(widest)]
+    letters = sorted({label for label in every if label.isalpha()})
+    if not arrow:
+        output = spread + [label for label in letters if every.count(label) == 1]
+    else:
         output = _labels(right, widest, widest)
         for label in output:
             if output.count(label) > 1:
@@ -82,10 +77,7 @@ def _parse(equation: str, operands: tuple) -> tuple[list[list[str]], list[str]]:
             if not any(label in labels for labels in inputs):
                 raise RuntimeError(f"einsum(): output subscript {label} does not appear in the "
                                    "equation for any input operand")
-        return inputs, output
-    every = [label for labels in inputs for label in labels]
-    once = sorted(label for label in set(every) if label.isalpha() and every.count(label) == 1)
-    return inputs, [str(i) for i in range(widest)] + once
+    return inputs, output, [label for label in letters + spread if label not in output]
 
 
 def _labels(term: str, span: int, widest: int) -> list[str]:
@@ -99,59 +91,74 @@ def _labels(term: str, span: int, widest: int) -> list[str]:
     return [*before, *inner, *after]
 
 
-def _diagonals(operand: Any, labels: list[str]) -> tuple[Any, list[str]]:
-    """A label that an operand has twice means its diagonal."""
-    labels = list(labels)
-    for label in dict.fromkeys(labels):
-        while labels.count(label) > 1:
-            first = labels.index(label)
-            second = labels.index(label, first + 1)
-            sizes = operand._data.shape[first], operand._data.shape[second]
-            if sizes[0] != sizes[1]:
-                raise RuntimeError(
-                    f"einsum(): subscript {label} is repeated for operand 0 but the sizes don't "
-                    f"match, {sizes[1]} != {sizes[0]}")
-            operand = operand.diagonal(0, first, second).movedim(-1, first)
-            del labels[second]
-    return operand, labels
+def _aligned(operand: Any, labels: list[str], order: list[str], number: int) -> Any:
+    """The operand with one dimension for each label of `order`. A label that it has twice means
+    its diagonal; one that it lacks, size 1."""
+    own: list[str] = []
+    for label in labels:
+        if label not in own:
+            own.append(label)
+            continue
+        first, second = own.index(label), len(own)
+        size, other = operand._data.shape[first], operand._data.shape[second]
+        if size != other:
+            raise RuntimeError(
+                f"einsum(): subscript {label} is repeated for operand {number} but the sizes don't "
+                f"match, {other} != {size}")
+        operand = operand.diagonal(0, first, second).movedim(-1, first)
+    for label in order:
+        if label not in own:
+            operand = operand.unsqueeze(len(own))
+            own.append(label)
+    return operand.permute([own.index(label) for label in order])
 
 
 def _check_sizes(operands: list, order: list[str]) -> None:
     for place, label in enumerate(order):
-        sizes = {each._data.shape[place] for each in operands} - {1}
-        if len(sizes) > 1:
-            raise RuntimeError(
-                f"einsum(): subscript {label} has size {operands[-1]._data.shape[place]} for "
-                f"operand {len(operands) - 1} which does not broadcast with previously seen size "
-                f"{operands[0]._data.shape[place]}")
+        seen = 1
+        for number, operand in enumerate(operands):
+            size = operand._data.shape[place]
+            if seen != 1 and size not in (1, seen):
+                raise RuntimeError(
+                    f"einsum(): subscript {label} has size {size} for operand {number} which does "
+                    f"not broadcast with previously seen size {seen}")
+            seen = max(seen, size) if size else 0
 
 
-def _multiplied(left: Any, right: Any, summed: list[int]) -> Any:
-    """The product of two aligned operands, summed (and kept as size 1) over the dims `summed`."""
+def _multiplied(left: Any, right: Any, holders: dict[int, int]) -> Any:
+    """The product of two aligned operands. `holders` counts for each dim that is to be summed the
+    operands that still have it; the dims that end here are summed, and kept as size 1."""
     a, b = left._data.shape, right._data.shape
-    batch, rows, columns, inner = [], [], [], []
-    for dim in range(len(a)):
-        if dim in summed:
-            if a[dim] > 1 and b[dim] > 1:
+    inner, left_alone, right_alone = [], [], []
+    for dim, count in holders.items():
+        if a[dim] != 1 and b[dim] != 1:
+            holders[dim] = count - 1
+            if count == 2:
                 inner.append(dim)
-            elif a[dim] > 1:
-                left = left.sum(dim, True)
-            elif b[dim] > 1:
-                right = right.sum(dim, True)
-        elif a[dim] > 1 and b[dim] > 1:
-            batch.append(dim)
-        elif a[dim] > 1:
-            rows.append(dim)
-        else:
-            columns.append(dim)
-    gone = [dim for dim in summed if dim not in inner]
-    order = [*batch, *rows, *inner, *columns, *gone]
-    left = left.permute(order).reshape(_product(a, batch), _product(a, rows), _product(a, inner))
-    order = [*batch, *inner, *columns, *rows, *gone]
-    right = right.permute(order).reshape(_product(b, batch), _product(b, inner),
-                                         _product(b, columns))
-    sizes = [a[dim] for dim in (*batch, *rows)] + [1] * len(summed) + [b[dim] for dim in columns]
-    places = [*batch, *rows, *summed, *columns]
+                holders[dim] = 0
+        elif count == 1 and not a[dim] == b[dim] == 1:
+            (left_alone if a[dim] != 1 else right_alone).append(dim)
+            holders[dim] = 0
+    if left_alone:
+        left = left.sum(left_alone, True)
+    if right_alone:
+        right = right.sum(right_alone, True)
+    return _contracted(left, right, inner) if inner else left * right
+
+
+def _contracted(left: Any, right: Any, inner: list[int]) -> Any:
+    """The product summed over the dims `inner`, which both have, as one bmm."""
+    a, b = left._data.shape, right._data.shape
+    rest = [dim for dim in range(len(a)) if dim not in inner]
+    batch = [dim for dim in rest if a[dim] != 1 and b[dim] != 1]
+    rows = [dim for dim in rest if a[dim] != 1 and b[dim] == 1]
+    columns = [dim for dim in rest if a[dim] == 1]
+    left = left.permute([*batch, *rows, *inner, *columns]).reshape(
+        _product(a, batch), _product(a, rows), _product(a, inner))
+    right = right.permute([*batch, *inner, *columns, *rows]).reshape(
+        _product(b, batch), _product(b, inner), _product(b, columns))
+    sizes = [a[dim] for dim in (*batch, *rows)] + [1] * len(inner) + [b[dim] for dim in columns]
+    places = [*batch, *rows, *inner, *columns]
     back = [places.index(dim) for dim in range(len(a))]
     return left.bmm(right).view(sizes).permute(back)
 

@@ -1,4 +1,4 @@
-"""Matrix products: a few primitives for BLAS, and the composites that torch records in terms of them.
+"""Matrix products: a few primitives for BLAS, and the composites recorded in terms of them.
 
 `matmul` and `linear` leave torch's own graph behind: which views and which product they record
 depends on the shapes, on contiguity, and on whether the second operand needs a gradient.
@@ -14,20 +14,18 @@ import numpy as np
 from ..autocast_rules import lower_precision
 from ..core import TensorBase
 from ..primitive import derivative, primitive
-from .dims import wrap_dim
 from .views import unsafe_view
 
 __all__ = [
-    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bilinear", "bmm", "chain_matmul", "cross",
-    "dot", "ger", "inner", "kron", "linear", "matmul", "matrix_power", "mm", "mv", "outer",
-    "tensordot", "trace", "vdot"]
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "dot", "ger", "linear", "matmul", "mm",
+    "mv", "outer", "vdot"]
 
 # --- checks, in torch's words --------------------------------------------------------------------
 
-_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long long",
-            "int32": "int", "bfloat16": "c10::BFloat16", "complex64": "c10::complex<float>",
-            "complex128": "c10::complex<double>", "bool": "bool", "uint8": "unsigned char",
-            "int8": "signed char", "int16": "short"}
+C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int",
+           "int32": "int", "bfloat16": "c10::BFloat16", "complex64": "c10::complex<float>",
+           "complex128": "c10::complex<double>", "bool": "bool", "uint8": "unsigned char",
+           "int8": "signed char", "int16": "short int"}
 
 
 def _require(name: str, **tensors: Any) -> None:
@@ -40,7 +38,21 @@ def _require(name: str, **tensors: Any) -> None:
 def _require_same_dtype(a: Any, b: Any) -> None:
     if a._data.dtype is not b._data.dtype:
         raise RuntimeError("expected m1 and m2 to have the same dtype, but got: "
-                           f"{_C_NAMES[a.dtype.name]} != {_C_NAMES[b.dtype.name]}")
+                           f"{C_NAMES[a.dtype.name]} != {C_NAMES[b.dtype.name]}")
+
+
+def require_dtype_of(a: Any, b: Any) -> None:
+    """Refuse `b` where it has not the dtype of `a`, as torch's kernels do."""
+    if a._data.dtype is not b._data.dtype:
+        raise RuntimeError(f"expected scalar type {a.dtype.scalar_name} but found "
+                           f"{b.dtype.scalar_name}")
+
+
+def _require_vector_dtypes(input: Any, mat: Any, vec: Any) -> None:
+    if not input._data.dtype is mat._data.dtype is vec._data.dtype:
+        raise RuntimeError("addmv input tensors must have the same dtype, but got "
+                           f"{input.dtype.scalar_name}, {mat.dtype.scalar_name}, and "
+                           f"{vec.dtype.scalar_name}")
 
 
 def _size(tensor: Any) -> str:
@@ -89,15 +101,19 @@ derivative(_bmm,
 def bmm(input: Any, mat2: Any) -> Any:
     """The products of (b, n, k) and (b, k, m) matrices, one by one."""
     _require("bmm", input=input, mat2=mat2)
-    for name, tensor in (("batch1", input), ("batch2", mat2)):
+    _check_batches(input, mat2)
+    require_dtype_of(input, mat2)
+    return _bmm(input, mat2)
+
+
+def _check_batches(batch1: Any, batch2: Any) -> None:
+    for name, tensor in (("batch1", batch1), ("batch2", batch2)):
         if tensor._data.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor")
-    (batch, _, inner), (other, rows, columns) = input._data.shape, mat2._data.shape
-    if (batch, inner) != (other, rows):
+    (batch, _, inner), (*found, _) = batch1._data.shape, batch2._data.shape
+    if [batch, inner] != found:
         raise RuntimeError("Expected size for first two dimensions of batch2 tensor to be: "
-                           f"[{batch}, {inner}] but got: [{other}, {rows}].")
-    _require_same_dtype(input, mat2)
-    return _bmm(input, mat2)
+                           f"[{batch}, {inner}] but got: {found}.")
 
 
 @primitive(name="mv")
@@ -121,7 +137,7 @@ def mv(input: Any, vec: Any) -> Any:
     if input._data.shape[1] != vec._data.shape[0]:
         raise RuntimeError(f"size mismatch, got input ({input._data.shape[0]}), mat "
                            f"({_size(input)}), vec ({_size(vec)})")
-    _require_same_dtype(input, vec)
+    _require_vector_dtypes(vec, input, vec)  # the sum's place has the vector's dtype in torch
     return _mv(input, vec)
 
 
@@ -147,12 +163,12 @@ derivative(_vdot,
     other=lambda g, input: g * input)
 
 
-def _check_vectors(name: str, a: Any, b: Any) -> None:
+def _check_vectors(a: Any, b: Any) -> None:
     if a._data.ndim != 1 or b._data.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {a._data.ndim}D and {b._data.ndim}D "
                            "tensors")
     if a._data.dtype is not b._data.dtype:
-        raise RuntimeError(f"{name} : expected both vectors to have same dtype, but found "
+        raise RuntimeError("dot : expected both vectors to have same dtype, but found "
                            f"{a.dtype.scalar_name} and {b.dtype.scalar_name}")
     if a._data.size != b._data.size:
         raise RuntimeError("inconsistent tensor size, expected tensor "
@@ -164,14 +180,14 @@ def _check_vectors(name: str, a: Any, b: Any) -> None:
 def dot(input: Any, tensor: Any) -> Any:
     r"""$\sum_i a_i b_i$ of two vectors."""
     _require("dot", input=input, tensor=tensor)
-    _check_vectors("dot", input, tensor)
+    _check_vectors(input, tensor)
     return _dot(input, tensor)
 
 
 def vdot(input: Any, other: Any) -> Any:
     r"""$\sum_i a_i^* b_i$ of two vectors."""
     _require("vdot", input=input, other=other)
-    _check_vectors("vdot", input, other)
+    _check_vectors(input, other)
     return _vdot(input, other)
 
 
@@ -190,7 +206,7 @@ ger = outer
 # --- products added to something -----------------------------------------------------------------
 
 def _combined(xp, input, product, beta, alpha):
-    """$\\beta C + \\alpha P$, written over the product; with $\\beta = 0$ not even nan of $C$ counts."""
+    r"""$\beta C + \alpha P$, written over the product; with $\beta = 0$ no nan of $C$ counts."""
     if alpha != 1:
         product = xp.multiply(product, product.dtype.type(alpha), out=product)
     if beta == 0:
@@ -232,6 +248,13 @@ def _check_added(input: Any, shape: tuple[int, ...]) -> None:
             f"in the tensor ({len(own)})")
 
 
+def _require_summed_dtypes(input: Any, mat1: Any, mat2: Any) -> None:
+    for name, tensor in (("self", input), ("mat1", mat1)):
+        if tensor._data.dtype is not mat2._data.dtype:
+            raise RuntimeError(f"{name} and mat2 must have the same dtype, but got "
+                               f"{tensor.dtype.scalar_name} and {mat2.dtype.scalar_name}")
+
+
 @lower_precision
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha AB$ for matrices; `input` broadcasts."""
@@ -242,10 +265,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     if mat1._data.shape[1] != mat2._data.shape[0]:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied "
                            f"({_size(mat1)} and {_size(mat2)})")
-    _require_same_dtype(mat1, mat2)
-    if input._data.dtype is not mat1._data.dtype:
-        raise RuntimeError(f"self and mat2 must have the same dtype, but got "
-                           f"{input.dtype.scalar_name} and {mat2.dtype.scalar_name}")
+    _require_summed_dtypes(input, mat1, mat2)
     _check_added(input, (mat1._data.shape[0], mat2._data.shape[1]))
     return _addmm(input, mat1, mat2, beta=beta, alpha=alpha)
 
@@ -266,12 +286,14 @@ derivative(_addmv,
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta c + \alpha A x$ for a matrix and a vector; `input` broadcasts."""
     _require("addmv", input=input, mat=mat, vec=vec)
-    if mat._data.ndim != 2 or vec._data.ndim != 1:
+    if input._data.ndim > 1 or mat._data.ndim != 2 or vec._data.ndim != 1:
         raise RuntimeError("vector + matrix @ vector expected, got "
                            f"{input._data.ndim}, {mat._data.ndim}, {vec._data.ndim}")
-    if mat._data.shape[1] != vec._data.shape[0]:
+    rows, columns = mat._data.shape
+    if columns != vec._data.size or input._data.size not in (1, rows):
         raise RuntimeError(f"size mismatch, got input ({input._data.size}), mat ({_size(mat)}), "
                            f"vec ({_size(vec)})")
+    _require_vector_dtypes(input, mat, vec)
     return _addmv(input, mat, vec, beta=beta, alpha=alpha)
 
 
@@ -287,23 +309,17 @@ derivative(_baddbmm,
     batch2=lambda g, batch1, alpha: _times(batch1.transpose(1, 2).conj().bmm(g), alpha))
 
 
-def _check_batches(batch1: Any, batch2: Any) -> tuple[int, ...]:
-    for name, tensor in (("batch1", batch1), ("batch2", batch2)):
-        if tensor._data.ndim != 3:
-            raise RuntimeError(f"{name} must be a 3D tensor")
-    (batch, rows, inner), (other, inner2, columns) = batch1._data.shape, batch2._data.shape
-    if (batch, inner) != (other, inner2):
-        raise RuntimeError("Expected size for first two dimensions of batch2 tensor to be: "
-                           f"[{batch}, {inner}] but got: [{other}, {inner2}].")
-    return batch, rows, columns
-
-
 @lower_precision
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C_k + \alpha A_k B_k$ for each k of a batch; `input` broadcasts."""
     _require("baddbmm", input=input, batch1=batch1, batch2=batch2)
-    _check_added(input, _check_batches(batch1, batch2))
-    _require_same_dtype(batch1, batch2)
+    _check_added(input, (batch1.size(0), batch1.size(1), batch2.size(2)))
+    if input._data.dtype is not batch1._data.dtype:
+        names = [C_NAMES[each.dtype.name] for each in (input, batch1, batch2)]
+        raise RuntimeError("Input dtypes must be the same, got: input {}, batch1: {}, batch2: {}"
+                           .format(*names))
+    _check_batches(batch1, batch2)
+    require_dtype_of(batch1, batch2)
     return _baddbmm(input, batch1, batch2, beta=beta, alpha=alpha)
 
 
@@ -324,7 +340,10 @@ derivative(_addbmm,
 @lower_precision
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha \sum_k A_k B_k$; `input` broadcasts."""
-    _check_added(input, _check_batches(batch1, batch2)[1:])
+    _require("addbmm", input=input, batch1=batch1, batch2=batch2)
+    _check_added(input, (batch1.size(1), batch2.size(2)))
+    _check_batches(batch1, batch2)
+    _require_summed_dtypes(input, batch1, batch2)
     return _addbmm(input, batch1, batch2, beta=beta, alpha=alpha)
 
 
@@ -349,6 +368,7 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> 
         if tensor._data.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got "
                                f"{tensor._data.ndim}-D")
+    _check_added(input, (vec1._data.size, vec2._data.size))
     return _addr(input, vec1, vec2, beta=beta, alpha=alpha)
 
 
@@ -370,15 +390,19 @@ def matmul(input: Any, other: Any) -> Any:
         return input.unsqueeze(0).mm(other).squeeze_(0)
     if a == 2 and b == 2:
         return mm(input, other)
-    if a >= 3 and b == 3 and other._data.shape[0] == 1 and other.requires_grad:
-        return matmul(input, other.squeeze(0))
+    if a == b == 3:
+        batches = input._data.shape[0], other._data.shape[0]
+        if batches[0] > 1 == batches[1] and other.requires_grad:
+            return matmul(input, other.squeeze(0))
+        if batches[1] > 1 == batches[0] and input.requires_grad:
+            return matmul(input.squeeze(0), other)
     if _folds(input, other):
         return _folded(input, other)
     return _batched(input, other)
 
 
 def _folds(input: Any, other: Any) -> bool:
-    """Whether one product of matrices does it: the batch becomes more rows of the larger operand."""
+    """Whether one product of matrices does it, the larger operand's batch being more rows."""
     larger, smaller = (input, other) if input._data.ndim >= other._data.ndim else (other, input)
     if larger._data.ndim < 3 or smaller._data.ndim > 2:
         return False
@@ -440,7 +464,10 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     r"""$y = x W^T + b$ for `weight` (out, in) and `input` (*, in)."""
     _require("linear", input=input, weight=weight)
     dims = input._data.ndim
-    if bias is not None and dims:
+    if not dims or not weight._data.ndim:
+        raise RuntimeError("both arguments to linear need to be at least 1D, but they are "
+                           f"{dims}D and {weight._data.ndim}D")
+    if bias is not None:
         if dims == 2:
             return addmm(bias, input, weight.t())
         if input._data.flags.c_contiguous and weight._data.ndim == 2 and bias._data.ndim == 1:
@@ -449,176 +476,3 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             return addmm(bias, rows, weight.t()).view(*batch, weight._data.shape[0])
     result = matmul(input, weight.t())
     return result if bias is None else result.add_(bias)
-
-
-@primitive(name="trilinear", node_name="TrilinearBackward0")
-def _trilinear(xp, input1, weight, input2):
-    r"""$y_{no} = \sum_{ij} a_{ni} W_{oij} b_{nj}$."""
-    return xp.einsum("ni,oij,nj->no", input1, weight, input2, **_PLANNED[xp is np])
-
-
-_PLANNED: dict[bool, dict] = {True: {"optimize": True}, False: {}}  # CuPy always plans
-
-
-derivative(_trilinear,
-    input1=lambda g, weight, input2: (g @ weight.flatten(1)).view(
-        -1, *weight.shape[1:]).bmm(input2.unsqueeze(2)).squeeze(2),
-    weight=lambda g, input1, input2: (g.t() @ (
-        input1.unsqueeze(2) * input2.unsqueeze(1)).flatten(1)).view(
-            g.shape[1], input1.shape[1], input2.shape[1]),
-    input2=lambda g, input1, weight: input1.unsqueeze(1).bmm(
-        (g @ weight.flatten(1)).view(-1, *weight.shape[1:])).squeeze(1))
-
-
-def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
-    r"""$y_o = a^T W_o b + c_o$ for `weight` (out, in1, in2)."""
-    if input1._data.ndim != input2._data.ndim:
-        raise RuntimeError("bilinear(): input dimensions do not match: got "
-                           f"{input1._data.ndim} and {input2._data.ndim}")
-    for dim in range(input1._data.ndim - 1):
-        if input1._data.shape[dim] != input2._data.shape[dim]:
-            raise RuntimeError(
-                f"bilinear(): input batch dimensions do not match at dim {dim}: got "
-                f"{input1._data.shape[dim]} and {input2._data.shape[dim]}")
-    for number, tensor in ((1, input1), (2, input2)):
-        if tensor._data.shape[-1] != weight._data.shape[number]:
-            raise RuntimeError(f"bilinear(): input{number} size does not match weight size: got "
-                               f"{tensor._data.shape[-1]} but expected "
-                               f"{weight._data.shape[number]}")
-    *batch, width = input1._data.shape
-    result = _trilinear(input1.reshape(-1, width), weight,
-                        input2.reshape(-1, input2._data.shape[-1]))
-    result = result.view(*batch, weight._data.shape[0])
-    return result if bias is None else result + bias
-
-
-# --- products along chosen dimensions ------------------------------------------------------------
-
-def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
-    """The sum of products over pairs of dimensions: `dims` last ones of a with first ones of b, or
-    two lists."""
-    if isinstance(dims, int):
-        if dims < 0:
-            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
-        if dims > min(a._data.ndim, b._data.ndim):
-            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
-        left, right = list(range(-dims, 0)), list(range(dims))
-    else:
-        left, right = ([each] if isinstance(each, int) else list(each) for each in dims)
-    left = [wrap_dim(dim, a._data.ndim) for dim in left]
-    right = [wrap_dim(dim, b._data.ndim) for dim in right]
-    if len(left) != len(right):
-        raise RuntimeError("both dimension lists should have same length")
-    for i, j in zip(left, right, strict=True):
-        if a._data.shape[i] == 1:
-            b = b.sum(j, True)
-        elif b._data.shape[j] == 1:
-            a = a.sum(i, True)
-        elif a._data.shape[i] != b._data.shape[j]:
-            raise RuntimeError("contracted dimensions need to match, but first has size "
-                               f"{a._data.shape[i]} in dim {i} and second has size "
-                               f"{b._data.shape[j]} in dim {j}")
-    rows = [i for i in range(a._data.ndim) if i not in left]
-    columns = [j for j in range(b._data.ndim) if j not in right]
-    inner = math.prod(a._data.shape[i] for i in left)
-    shape = [a._data.shape[i] for i in rows] + [b._data.shape[j] for j in columns]
-    if a._data.ndim == b._data.ndim == len(left) == 1:
-        return a.permute(left).dot(b.permute(right)).view([])
-    first = a.permute([*rows, *left]).reshape(math.prod(shape[:len(rows)]), inner)
-    second = b.permute([*right, *columns]).reshape(inner, math.prod(shape[len(rows):]))
-    return first.mm(second).reshape(shape)
-
-
-def inner(input: Any, other: Any) -> Any:
-    """The sum of products over the last dimension of both."""
-    if not input._data.ndim or not other._data.ndim:
-        return input * other
-    if input._data.shape[-1] != other._data.shape[-1]:
-        raise RuntimeError("inner() the last dimension must match on both input tensors but got "
-                           f"shapes {list(input._data.shape)} and {list(other._data.shape)}")
-    return tensordot(input, other, ([-1], [-1]))
-
-
-def kron(input: Any, other: Any) -> Any:
-    """The Kronecker product: every element of `input` times the whole of `other`."""
-    dims = max(input._data.ndim, other._data.ndim)
-    a = [1] * (dims - input._data.ndim) + list(input._data.shape)
-    b = [1] * (dims - other._data.ndim) + list(other._data.shape)
-    left = unsafe_view(input, size=[n for each in a for n in (each, 1)])
-    right = unsafe_view(other, size=[n for each in b for n in (1, each)])
-    return unsafe_view(left * right, size=[m * n for m, n in zip(a, b, strict=True)])
-
-
-@primitive(promote="exact", name="trace")
-def _trace(xp, input):
-    return xp.trace(input)
-
-
-@primitive(promote="exact", name="trace_backward")
-def _on_diagonal(xp, g, *, shape):
-    result = xp.zeros(shape, g.dtype)
-    places = xp.arange(min(shape))
-    result[places, places] = g
-    return result
-
-
-derivative(_trace, input=lambda g, input_shape: _on_diagonal(g, shape=input_shape))
-derivative(_on_diagonal, g=lambda g: g.trace())
-
-
-def trace(input: Any) -> Any:
-    """The sum of a matrix's diagonal."""
-    if input._data.ndim != 2:
-        raise RuntimeError("trace: expected a matrix, but got tensor with dim "
-                           f"{input._data.ndim}")
-    return _trace(input)
-
-
-def matrix_power(input: Any, n: int) -> Any:
-    """$A^n$ of square matrices, by repeated squaring, for n >= 0."""
-    if n < 0:
-        raise NotImplementedError("minigrad has no matrix inverse yet: matrix_power needs n >= 0")
-    if n == 0:
-        from .creation import eye
-
-        return eye(input._data.shape[-1], dtype=input.dtype).expand(input._data.shape).clone()
-    result = None
-    while n:
-        if n & 1:
-            result = input if result is None else result @ input
-        n >>= 1
-        if n:
-            input = input @ input
-    return result
-
-
-def chain_matmul(*matrices: Any) -> Any:
-    """The product of matrices in the order that takes the fewest multiplications."""
-    sizes = [matrices[0]._data.shape[0]] + [each._data.shape[1] for each in matrices]
-    count = len(matrices)
-    cost = {(i, i): 0 for i in range(count)}
-    split = {}
-    for length in range(1, count):
-        for first in range(count - length):
-            last = first + length
-            cost[first, last], split[first, last] = min(
-                (cost[first, k] + cost[k + 1, last] + sizes[first] * sizes[k + 1]
-                 * sizes[last + 1], k) for k in range(first, last))
-
-    def product(first: int, last: int) -> Any:
-        if first == last:
-            return matrices[first]
-        k = split[first, last]
-        return product(first, k).mm(product(k + 1, last))
-
-    return product(0, count - 1)
-
-
-def cross(input: Any, other: Any, dim: int | None = None) -> Any:
-    """The vector product along a dimension of size 3 (the first such by default)."""
-    if dim is None:
-        dim = next((i for i, size in enumerate(input._data.shape) if size == 3), None)
-        if dim is None:
-            raise RuntimeError("no dimension of size 3 in input")
-    a, b = input, other
-    return a.roll(-1, dim) * b.roll(-2, dim) - a.roll(-2, dim) * b.roll(-1, dim)

@@ -1,0 +1,251 @@
+"""Products made of matrix products, and others over chosen dimensions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..primitive import derivative, primitive
+from .creation import eye
+from .dims import wrap_dim, wrap_dims
+from .matmul import C_NAMES, require_dtype_of
+from .views import unsafe_view
+
+__all__ = [
+    "bilinear", "chain_matmul", "cross", "inner", "kron", "matrix_power", "tensordot", "trace"]
+
+# --- bilinear ------------------------------------------------------------------------------------
+
+@primitive(name="trilinear", node_name="TrilinearBackward0")
+def _trilinear(xp, input1, weight, input2):
+    r"""$y_{no} = \sum_{ij} a_{ni} W_{oij} b_{nj}$."""
+    return xp.einsum("ni,oij,nj->no", input1, weight, input2, **_PLANNED[xp is np])
+
+
+_PLANNED: dict[bool, dict] = {True: {"optimize": True}, False: {}}  # CuPy always plans
+
+
+derivative(_trilinear,
+    input1=lambda g, weight, input2: (g @ weight.flatten(1)).view(
+        -1, *weight.shape[1:]).bmm(input2.unsqueeze(2)).squeeze(2),
+    weight=lambda g, input1, input2: (g.t() @ (
+        input1.unsqueeze(2) * input2.unsqueeze(1)).flatten(1)).view(
+            g.shape[1], input1.shape[1], input2.shape[1]),
+    input2=lambda g, input1, weight: input1.unsqueeze(1).bmm(
+        (g @ weight.flatten(1)).view(-1, *weight.shape[1:])).squeeze(1))
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    r"""$y_o = a^T W_o b + c_o$ for `weight` (out, in1, in2)."""
+    if input1._data.ndim != input2._data.ndim:
+        raise RuntimeError("bilinear(): input dimensions do not match: got "
+                           f"{input1._data.ndim} and {input2._data.ndim}")
+    for dim in range(input1._data.ndim - 1):
+        if input1._data.shape[dim] != input2._data.shape[dim]:
+            raise RuntimeError(
+                f"bilinear(): input batch dimensions do not match at dim {dim}: got "
+                f"{input1._data.shape[dim]} and {input2._data.shape[dim]}")
+    for number, tensor in ((1, input1), (2, input2)):
+        if tensor._data.shape[-1] != weight._data.shape[number]:
+            raise RuntimeError(f"bilinear(): input{number} size does not match weight size: got "
+                               f"{tensor._data.shape[-1]} but expected "
+                               f"{weight._data.shape[number]}")
+    *batch, width = input1._data.shape
+    result = _trilinear(input1.reshape(-1, width), weight,
+                        input2.reshape(-1, input2._data.shape[-1]))
+    result = result.view(*batch, weight._data.shape[0])
+    return result if bias is None else result + bias
+
+
+# --- products along chosen dimensions ------------------------------------------------------------
+
+def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
+    """The sum of products over pairs of dimensions: those of two lists, or, for a number n, the last
+    n of a with the first n of b."""
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a._data.ndim, b._data.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+        left, right = list(range(-dims, 0)), list(range(dims))
+    else:
+        left, right = ([each] if isinstance(each, int) else list(each) for each in dims)
+    if len(left) != len(right):
+        raise RuntimeError("both dimension lists should have same length")
+    if a._data.dtype is not b._data.dtype:
+        raise RuntimeError("both inputs should have same dtype")
+    for i, j in zip(left, right, strict=True):
+        if a.size(i) == 1:
+            b = b.sum(j, True)
+        elif b.size(j) == 1:
+            a = a.sum(i, True)
+        elif a.size(i) != b.size(j):
+            raise RuntimeError("contracted dimensions need to match, but first has size "
+                               f"{a.size(i)} in dim {i} and second has size {b.size(j)} in dim "
+                               f"{j}")
+    left, right = wrap_dims(left, a._data.ndim), wrap_dims(right, b._data.ndim)
+    rows = [i for i in range(a._data.ndim) if i not in left]
+    columns = [j for j in range(b._data.ndim) if j not in right]
+    inner = math.prod(a._data.shape[i] for i in left)
+    shape = [a._data.shape[i] for i in rows] + [b._data.shape[j] for j in columns]
+    if a._data.ndim == b._data.ndim == len(left) == 1:
+        return a.permute(left).dot(b.permute(right)).view([])
+    first = a.permute([*rows, *left]).reshape(math.prod(shape[:len(rows)]), inner)
+    second = b.permute([*right, *columns]).reshape(inner, math.prod(shape[len(rows):]))
+    return first.mm(second).reshape(shape)
+
+
+def inner(input: Any, other: Any) -> Any:
+    """The sum of products over the last dimension of both."""
+    if not input._data.ndim or not other._data.ndim:
+        return input * other
+    if input._data.shape[-1] != other._data.shape[-1]:
+        raise RuntimeError("inner() the last dimension must match on both input tensors but got "
+                           f"shapes {list(input._data.shape)} and {list(other._data.shape)}")
+    return tensordot(input, other, ([-1], [-1]))
+
+
+def kron(input: Any, other: Any) -> Any:
+    """The Kronecker product: every element of `input` times the whole of `other`."""
+    dims = max(input._data.ndim, other._data.ndim)
+    a = [1] * (dims - input._data.ndim) + list(input._data.shape)
+    b = [1] * (dims - other._data.ndim) + list(other._data.shape)
+    left = unsafe_view(input, size=[n for each in a for n in (each, 1)])
+    right = unsafe_view(other, size=[n for each in b for n in (1, each)])
+    return unsafe_view(left * right, size=[m * n for m, n in zip(a, b, strict=True)])
+
+
+@primitive(promote="exact", name="trace")
+def _trace(xp, input):
+    return xp.trace(input)
+
+
+@primitive(promote="exact", name="trace_backward")
+def _on_diagonal(xp, g, *, shape):
+    result = xp.zeros(shape, g.dtype)
+    places = xp.arange(min(shape))
+    result[places, places] = g
+    return result
+
+
+derivative(_trace, input=lambda g, input_shape: _on_diagonal(g, shape=input_shape))
+derivative(_on_diagonal, g=lambda g: g.trace())
+
+
+def trace(input: Any) -> Any:
+    """The sum of a matrix's diagonal."""
+    if input._data.ndim != 2:
+        raise RuntimeError("trace: expected a matrix, but got tensor with dim "
+                           f"{input._data.ndim}")
+    return _trace(input)
+
+
+# --- products of several matrices ----------------------------------------------------------------
+
+def matrix_power(input: Any, n: int) -> Any:
+    """$A^n$ of square matrices, by repeated squaring, for n >= 0."""
+    if not isinstance(n, int):
+        raise TypeError("matrix_power(): argument 'n' (position 2) must be int, not "
+                        f"{type(n).__name__}")
+    shape = input._data.shape
+    if len(shape) < 2:
+        raise RuntimeError("linalg.matrix_power: The input tensor A must have at least 2 "
+                           "dimensions.")
+    if shape[-2] != shape[-1]:
+        raise RuntimeError("linalg.matrix_power: A must be batches of square matrices, but they "
+                           f"are {shape[-2]} by {shape[-1]} matrices")
+    if n < 0:
+        raise NotImplementedError("minigrad has no matrix inverse yet: matrix_power needs n >= 0")
+    if n < 2:
+        result = input.clone(memory_format="contiguous")
+        return result if n else result.copy_(eye(shape[-1], dtype=input.dtype,
+                                                    device=input.device))
+    if n == 3:
+        return input @ input @ input
+    result = None
+    while n:
+        if n & 1:
+            result = input if result is None else result @ input
+        n >>= 1
+        if n:
+            input = input @ input
+    return result
+
+
+def chain_matmul(*matrices: Any) -> Any:
+    """The product of matrices in the order that takes the fewest multiplications."""
+    _check_chain(matrices)
+    if len(matrices) == 1:
+        return matrices[0].clone()
+    sizes = [matrices[0]._data.shape[0]] + [each._data.shape[1] for each in matrices]
+    count = len(matrices)
+    cost = {(i, i): 0 for i in range(count)}
+    split = {}
+    order = -1 if count == 3 else 1  # of equals torch takes (AB)C, but A(B(CD))
+    for length in range(1, count):
+        for first in range(count - length):
+            last = first + length
+            cost[first, last], split[first, last] = min(
+                (cost[first, k] + cost[k + 1, last] + sizes[first] * sizes[k + 1]
+                 * sizes[last + 1], order * k) for k in range(first, last))
+
+    def product(first: int, last: int) -> Any:
+        if first == last:
+            return matrices[first]
+        k = abs(split[first, last])
+        return product(first, k).mm(product(k + 1, last))
+
+    return product(0, count - 1).view(sizes[0], sizes[-1])
+
+
+def _check_chain(matrices: tuple) -> None:
+    if not matrices:
+        raise RuntimeError("chain_matmul(): Expected one or more matrices")
+    for each in matrices:
+        if each._data.ndim != 2:
+            raise RuntimeError(f"Tensor dimension is {each._data.ndim}, expected 2 instead.")
+    for i, (a, b) in enumerate(zip(matrices, matrices[1:], strict=False)):
+        if b._data.dtype is not matrices[0]._data.dtype:
+            raise RuntimeError("multi_dot(): all tensors must have be the same dtype but tensor 0 "
+                               f"is {C_NAMES[matrices[0].dtype.name]} and tensor {i + 1} "
+                               f"{C_NAMES[b.dtype.name]}")
+        if a._data.shape[1] != b._data.shape[0]:
+            raise RuntimeError(f"multi_dot(): tensors {i} and {i + 1} with shapes "
+                               f"{list(a._data.shape)} and {list(b._data.shape)} cannot be "
+                               "multiplied")
+
+
+# --- cross ---------------------------------------------------------------------------------------
+
+@primitive(promote="exact", name="linalg_cross")
+def _cross(xp, input, other, *, dim):
+    r"""$y_i = a_{i+1} b_{i+2} - a_{i+2} b_{i+1}$, indices modulo 3; so
+    $\bar a = b^* \times \bar y$ and $\bar b = \bar y \times a^*$."""
+    a, b = xp.moveaxis(input, dim, 0), xp.moveaxis(other, dim, 0)
+    return xp.stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], axis=dim)
+
+
+derivative(_cross,
+    input=lambda g, other, dim: _cross(other.conj(), g, dim=dim),
+    other=lambda g, input, dim: _cross(g, input.conj(), dim=dim))
+
+
+def cross(input: Any, other: Any, dim: int | None = None) -> Any:
+    """The vector product along a dimension of size 3 (the first such by default)."""
+    a, b = input._data.shape, other._data.shape
+    if dim is None:
+        if 3 not in a:
+            raise RuntimeError("no dimension of size 3 in input")
+        dim = a.index(3)
+    if len(a) != len(b):
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    dim = wrap_dim(dim, len(a))
+    if not a[dim] == b[dim] == 3:
+        raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {a[dim]} "
+                           f"and {b[dim]}")
+    if input.dtype.name == "bool":
+        raise NotImplementedError("\"cross\" not implemented for 'Bool'")
+    require_dtype_of(input, other)
+    return _cross(input, other, dim=dim)
