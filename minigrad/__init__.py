@@ -39,6 +39,10 @@ from .ops.activation import (
 from .ops.arithmetic import (
     add, div, mul, neg, pow, rsub, sub, true_divide,
 )
+from .ops.choosing import (
+    addcdiv, addcmul, ceil, clamp, clamp_max, clamp_min, clip, fix, floor, floor_divide, fmod,
+    frac, lerp, masked_fill, maximum, minimum, remainder, round, sign, trunc, where,
+)
 from .ops.comparison import (
     allclose, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
     bitwise_xor, eq, equal, ge, greater, greater_equal, gt, isclose, isfinite, isinf, isnan,
@@ -72,9 +76,9 @@ from .ops.joining import (
     atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
     concatenate, dstack, hstack, row_stack, stack, vstack,
 )
-from .ops.loss import (
-    cosine_embedding_loss, cosine_similarity, hinge_embedding_loss, kl_div, margin_ranking_loss,
-    pairwise_distance, poisson_nll_loss, triplet_margin_loss,
+from .ops.margin_loss import (
+    cosine_embedding_loss, cosine_similarity, hinge_embedding_loss, margin_ranking_loss,
+    pairwise_distance, triplet_margin_loss,
 )
 from .ops.matmul import (
     addbmm, addmm, addmv, addr, baddbmm, bmm, dot, ger, matmul, mm, mv, outer, vdot,
@@ -86,11 +90,12 @@ from .ops.parts import (
     diagonal, narrow, select,
 )
 from .ops.pointwise import (
-    abs, absolute, acos, acosh, addcdiv, addcmul, asin, asinh, atan, atan2, atanh, ceil, clamp,
-    clamp_max, clamp_min, clip, cos, cosh, digamma, erf, erfc, erfinv, exp, exp2, expm1, fix,
-    floor, floor_divide, fmod, frac, lerp, lgamma, log, log10, log1p, log2, logaddexp, logit,
-    masked_fill, maximum, minimum, polygamma, reciprocal, remainder, round, rsqrt, sgn, sigmoid,
-    sign, sin, sinh, sqrt, square, tan, tanh, trunc, where, xlogy,
+    abs, absolute, acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, digamma, erf, erfc,
+    erfinv, exp, exp2, expm1, lgamma, log, log10, log1p, log2, logaddexp, logit, polygamma,
+    reciprocal, rsqrt, sgn, sigmoid, sin, sinh, sqrt, square, tan, tanh, xlogy,
+)
+from .ops.probability_loss import (
+    kl_div, poisson_nll_loss,
 )
 from .ops.products import (
     bilinear, chain_matmul, cross, inner, kron, matrix_power, tensordot, trace,

@@ -14,7 +14,8 @@ from .core import TensorBase, mode
 def lower_precision(function: Callable) -> Callable:
     """Under autocast, run `function` with its floating-point tensors in autocast's dtype.
 
-    The casts are recorded, so gradients come back in the tensors' own dtypes. float64 is left alone.
+    The casts are recorded, so gradients come back in the tensors' own dtypes. float64 is left
+    alone.
     """
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

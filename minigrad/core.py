@@ -10,7 +10,8 @@ Note [What a tensor is]
 A tensor is an array plus a place in the graph. `_node` is the node that produced it (`grad_fn`), or
 None for a leaf. `_tracked` is the one flag that every op tests: False promises that no gradient can
 ever flow into this tensor. For ordinary tensors it equals `requires_grad`. For views it is always
-True, because a view may gain a history through its base at any time, and `requires_grad` has to ask.
+True, because a view may gain a history through its base at any time, and `requires_grad` has to
+ask.
 
 Note [Saved tensors]
 ~~~~~~~~~~~~~~~~~~~~

@@ -3,8 +3,8 @@
 Note [Type promotion]
 ~~~~~~~~~~~~~~~~~~~~~
 NumPy asks "which type holds both?"; torch asks first "who is allowed to vote?". Operands fall into
-three priorities: tensors with dimensions, 0-d tensors, and Python numbers. A lower priority can only
-raise the *category* (bool < integer < float < complex), never the width within a category:
+three priorities: tensors with dimensions, 0-d tensors, and Python numbers. A lower priority can
+only raise the *category* (bool < integer < float < complex), never the width within a category:
 
     float32 tensor + Python 2.5       -> float32       (a number never widens)
     int32 tensor   + Python 2.5       -> float32       (a new category: the default dtype)

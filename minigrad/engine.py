@@ -11,8 +11,8 @@ Note [Who owns a gradient]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~
 A rule may return its incoming gradient, a view of it, or even a saved tensor; so a gradient that
 arrives somewhere may be shared. It may be *changed* only if the engine made it (the sum of two
-arrivals), and it may *become* `.grad` without a copy only if nobody else can see it. As in torch the
-reference counts decide: a fresh array has exactly the references of the engine's own variables.
+arrivals), and it may *become* `.grad` without a copy only if nobody else can see it. As in torch
+the reference counts decide: a fresh array has exactly the references of the engine's own variables.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def fit(gradient: Any, shape: tuple[int, ...], dtype: np.dtype, node: Node | Non
 
 
 def sum_to(gradient: Any, shape: tuple[int, ...], node: Node | None = None) -> Any:
-    """Sum over the dimensions that broadcasting added or stretched, so that the shape is `shape`."""
+    """Sum over the dimensions that broadcasting added or stretched: the shape is then `shape`."""
     have = tuple(gradient._data.shape)
     lead = len(have) - len(shape)
     stretched = [i + lead for i, size in enumerate(shape) if size == 1 and have[i + lead] != 1] \

@@ -18,7 +18,8 @@ def backward(self: Any, gradient: Any = None, retain_graph: bool | None = None,
     """Add d self / d leaf to every leaf's `.grad`; `gradient` weighs the elements of self.
 
     Without `gradient`, self must have one element. The graph's saved values are freed unless
-    `retain_graph` (by default `create_graph`) says otherwise. With `inputs`, only these get `.grad`.
+    `retain_graph` (by default `create_graph`) says otherwise. With `inputs`, only these get
+    `.grad`.
     """
     from . import autograd
 
@@ -31,9 +32,9 @@ def get_grad(self: Any) -> Any:
     """What backward has added up for this leaf; None before the first backward."""
     if self._grad is None and not is_leaf(self) and not retains_grad(self):
         warnings.warn(
-            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
-            "attribute won't be populated during autograd.backward(). If you indeed want the .grad "
-            "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
+            ".grad attribute won't be populated during autograd.backward(). If you indeed want the "
+            ".grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
             "Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf "
             "Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.",
             stacklevel=2)

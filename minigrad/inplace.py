@@ -7,9 +7,9 @@ product's node, and its version goes up, so that whoever saved the old x will no
 
 If x is a view, its base has changed too, and with it every other view of that base. The base's new
 history is a `CopySlices` node: "the old base, with this slice replaced by fn(slice)". Its backward
-cuts the slice out of the incoming gradient, sends that through fn, and sends the rest on. Views need
-no list of their siblings: each compares versions when its `grad_fn` is asked for, and a stale one
-looks at the base again (core.refresh), as an AsStridedBackward0 of it.
+cuts the slice out of the incoming gradient, sends that through fn, and sends the rest on. Views
+need no list of their siblings: each compares versions when its `grad_fn` is asked for, and a stale
+one looks at the base again (core.refresh), as an AsStridedBackward0 of it.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 Note [Keeping freed memory]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~
 A training step allocates its results, keeps them until backward, and frees them all: the next step
-asks for the same sizes again. glibc gives big blocks back to the system at once, and the system then
-hands the next step fresh pages, each zeroed and faulted in: with forty results of 1 MB a step took
-24.6 ms, and 2.9 ms with the two settings below. The price is that the process keeps its peak memory.
-Set MINIGRAD_KEEP_MEMORY=0 to leave glibc as it is.
+asks for the same sizes again. glibc gives big blocks back to the system at once, and the system
+then hands the next step fresh pages, each zeroed and faulted in: with forty results of 1 MB a step
+took 24.6 ms, and 2.9 ms with the two settings below. The price is that the process keeps its peak
+memory. Set MINIGRAD_KEEP_MEMORY=0 to leave glibc as it is.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@
 
 Note [Kernels and rules]
 ~~~~~~~~~~~~~~~~~~~~~~~~
-A *kernel* sees arrays: the array library `xp` first, then the arrays by position, everything else by
-keyword. A *rule* sees Tensors and is written in minigrad's own ops, so it can be differentiated in
-turn: that is all there is to higher orders. The engine sums a rule's result to the input's shape
+A *kernel* sees arrays: the array library `xp` first, then the arrays by position, everything else
+by keyword. A *rule* sees Tensors and is written in minigrad's own ops, so it can be differentiated
+in turn: that is all there is to higher orders. The engine sums a rule's result to the input's shape
 and casts it to the input's dtype, so no rule mentions broadcasting or promotion.
 
 Note [What a rule's parameters mean]
@@ -151,7 +151,7 @@ class Op:
         self.differentiable: tuple[int, ...] = ()  # positions of the inputs that have a rule
         self.every_input = False
         self.plans: dict[Any, Plan] = {}
-        self.number_form: Op | None = None  # torch's other overload, where the last input is a number
+        self.number_form: Op | None = None  # torch's other overload: its last input is a number
         camel = "".join(word.capitalize() if word.islower() else word
                         for word in name.strip("_").split("_"))
         self.node: Any = type(node_name or f"{camel}Backward{overload}", (Node,),
@@ -403,7 +403,7 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     plan = op.plans.get(key)
     if plan is None:
         plan = op.plans[key] = Plan(op, tuple(edge is not None for edge in edges))
-    node = _new(op.node)  # core.new_node written out, as is wrap below: calls cost as much as they do
+    node = _new(op.node)  # core.new_node, written out, as is wrap below: calls cost as much
     node.rank = -next_number()
     node.edges = edges
     node.plan = plan

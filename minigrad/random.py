@@ -38,7 +38,8 @@ def set_rng_state(new_state: Any) -> None:
 
 
 @contextlib.contextmanager
-def fork_rng(devices: Any = None, enabled: bool = True, device_type: str = "cuda") -> Iterator[None]:
+def fork_rng(devices: Any = None, enabled: bool = True,
+             device_type: str = "cuda") -> Iterator[None]:
     """Inside, random numbers are drawn as usual; afterwards it is as if they had not been."""
     state = get_rng_state()
     try:

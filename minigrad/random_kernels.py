@@ -1,7 +1,7 @@
 """The arithmetic under random.py: pure functions of arrays, no generator in sight.
 
-torch's streams are defined by more than formulas: by where a kernel rounds. The functions here round where torch's
-AVX2 and AVX-512 kernels do, so that the last bit agrees as well.
+torch's streams are defined by more than formulas: by where a kernel rounds. The functions here
+round where torch's AVX2 and AVX-512 kernels do, so that the last bit agrees as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """`values` as `dtype`, the way torch converts: 16-bit floats through float32, rounding twice."""
+    """`values` as `dtype`, as torch converts: 16-bit floats through float32, rounding twice."""
     if values.dtype == dtype:
         return values
     if dtype.itemsize == 2 and dtype.kind in "fV":  # float16, and ml_dtypes' bfloat16 of kind "V"
@@ -23,15 +23,16 @@ def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 # Note [Fused multiply-add]
-# A compiler that may contract `a * b + c` emits one instruction that rounds once, at the end. NumPy has no such
-# operation, but it can be rebuilt. The product of two float32 is exact in float64 (24 + 24 digits fit in 53), so there
-# the float32 version only has to be rounded at the end. For float64 the product's rounding error is itself a float64,
-# and Dekker's splitting of each factor into two 26-digit halves finds it; the sum's error is found by Knuth's TwoSum.
+# A compiler that may contract `a * b + c` emits one instruction that rounds once, at the end. NumPy
+# has no such operation, but it can be rebuilt. The product of two float32 is exact in float64 (24 +
+# 24 digits fit in 53), so there the float32 version only has to be rounded at the end. For float64
+# the product's rounding error is itself a float64, and Dekker's splitting of each factor into two
+# 26-digit halves finds it; the sum's error is found by Knuth's TwoSum.
 
 
 def fma(a: np.ndarray, scale: float, offset: float) -> np.ndarray:
-    """a * scale + offset, rounded once, for float32 or float64 `a`. See Note [Fused multiply-add]."""
-    if scale == 1 or offset == 0:  # one of the two operations is exact (and + 0 still turns -0 into 0)
+    """a * scale + offset, rounded once, for float32 or float64 `a` (Note [Fused multiply-add])."""
+    if scale == 1 or offset == 0:  # one of the two is exact (and + 0 still turns -0 into 0)
         return a * a.dtype.type(scale) + a.dtype.type(offset)
     if a.dtype == FLOAT32:
         return _fma32(a, float(np.float32(scale)), float(np.float32(offset)))
@@ -62,12 +63,13 @@ def _fma32(a, b, c):
 
 
 # Note [The vectorised normal]
-# Blocks of 16 normals come from 16 uniforms: eight radii sqrt(-2 log(1 - u)), eight angles 2 pi v, then all the cosines
-# before all the sines. torch evaluates float32 log, sin and cos with the polynomials of the Cephes library (Stephen
-# Moshier's, freely usable) in SIMD registers, contracted to fma. They are within an ulp or two of the true functions, as
-# NumPy's are, but not the *same* ulp; so the polynomials are evaluated here, step by step.
-# float64 uses the C library's functions, as NumPy does unless it finds AVX-512: there its own versions differ in the
-# last bit of some results.
+# Blocks of 16 normals come from 16 uniforms: eight radii sqrt(-2 log(1 - u)), eight angles 2 pi v,
+# then all the cosines before all the sines. torch evaluates float32 log, sin and cos with the
+# polynomials of the Cephes library (Stephen Moshier's, freely usable) in SIMD registers, contracted
+# to fma. They are within an ulp or two of the true functions, as NumPy's are, but not the *same*
+# ulp; so the polynomials are evaluated here, step by step.
+# float64 uses the C library's functions, as NumPy does unless it finds AVX-512: there its own
+# versions differ in the last bit of some results.
 
 def _float32s(*values: float) -> list[float]:
     return [float(np.float32(value)) for value in values]
@@ -93,7 +95,7 @@ def _polynomial(x: np.ndarray, coefficients: list[float]) -> np.ndarray:
 
 
 def _log_float32(x: np.ndarray) -> np.ndarray:
-    """log(x) for normal positive x: x = 2**e (1 + m), sqrt(1/2) <= 1 + m < sqrt(2), then a polynomial in m."""
+    """log(x) for normal x = 2**e (1 + m) > 0, sqrt(1/2) <= 1 + m < sqrt(2): a polynomial in m."""
     bits = x.view(np.int32)
     exponent = (bits >> 23) - 126
     mantissa = (bits & 0x007FFFFF | 0x3F000000).view(np.float32)  # in [1/2, 1)
@@ -107,7 +109,7 @@ def _log_float32(x: np.ndarray) -> np.ndarray:
 
 
 def _sin_cos_float32(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(sin(x), cos(x)) for x >= 0: reduced to an octant |x| <= pi/4, where two polynomials do, and swapped back."""
+    """(sin(x), cos(x)) for x >= 0: reduced to |x| <= pi/4, two polynomials, and swapped back."""
     octant = ((x * np.float32(4 / math.pi)).astype(np.int32) + 1) & ~1
     multiple = octant.astype(np.float64)
     for part in _MINUS_QUARTER_PI:
@@ -135,7 +137,7 @@ def _sin_cos_float64(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def box_muller_blocks(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
-    """sqrt(-2 log(1 - u)) (cos, sin)(2 pi v) * std + mean, u and v in turn 8 of each 16 uniforms."""
+    """sqrt(-2 log(1 - u)) (cos, sin)(2 pi v) * std + mean; of 16 uniforms 8 are u, then 8 v."""
     log, sin_cos = ((_log_float32, _sin_cos_float32) if uniforms.dtype == FLOAT32
                     else (_log_float64, _sin_cos_float64))
     number = uniforms.dtype.type
@@ -151,20 +153,26 @@ def box_muller_blocks(uniforms: np.ndarray, mean: float, std: float) -> np.ndarr
 
 
 # Note [A shuffle without a loop]
-# Fisher-Yates swaps p[i] with p[t_i], t_i >= i, for i = 0, 1, ..., starting from p = identity. Swap i is the last to touch
-# p[i] and puts there what stood at t_i; all the others need to know is what stood at i by then. So let
+# Fisher-Yates swaps p[i] with p[t_i], t_i >= i, for i = 0, 1, ..., starting from p = identity. Swap
+# i is the last to touch p[i] and puts there what stood at t_i; all the others need to know is what
+# stood at i by then. So let
 #     value[i] = what stands at i just before swap i.
-# A place is only written when it is somebody's target. Let k be the last swap before i with t_k = i: it wrote value[k]
-# there, so value[i] = value[k]; without such a k, value[i] = i. Each place thus points to an earlier place or to itself,
-# and following pointers (all at once: pointer = pointer[pointer], a few times) gives every value.
-# Likewise what stood at t_i is value[k] for the last k < i with t_k = t_i, or t_i itself. Both k's are neighbours when
-# the swaps are sorted by target, in order of time among equal targets. Swaps of i with itself change nothing: dropped.
+# A place is only written when it is somebody's target. Let k be the last swap before i with t_k =
+# i: it wrote value[k] there, so value[i] = value[k]; without such a k, value[i] = i. Each place
+# thus points to an earlier place or to itself, and following pointers (all at once: pointer =
+# pointer[pointer], a few times) gives every value.
+# Likewise what stood at t_i is value[k] for the last k < i with t_k = t_i, or t_i itself. Both k's
+# are neighbours when the swaps are sorted by target, in order of time among equal targets. Swaps of
+# i with itself change nothing: dropped.
 
 _LOOP_BELOW = 400  # elements; there the plain loop over a list is faster
 
 
 def shuffle(targets: np.ndarray) -> np.ndarray:
-    """p after `for i in range(n): p[i], p[t[i]] = p[t[i]], p[i]` from p = arange(n), for t[i] >= i (int64)."""
+    """p after `for i in range(n): p[i], p[t[i]] = p[t[i]], p[i]`, from p = arange(n).
+
+    The targets t are int64, with t[i] >= i.
+    """
     n = len(targets)
     if n < _LOOP_BELOW:
         p = list(range(n))
@@ -190,7 +198,10 @@ def shuffle(targets: np.ndarray) -> np.ndarray:
 
 
 def _stable_argsort(values: np.ndarray) -> np.ndarray:
-    """argsort of integers 0 <= v < 2**32, equals in order: 16 bits at a time, since NumPy sorts those in linear time."""
+    """argsort of integers 0 <= v < 2**32, equals in order.
+
+    16 bits at a time, since NumPy sorts those in linear time.
+    """
     order = np.argsort(values.astype(np.uint16), kind="stable")
     if values.size and values.max() >= 2**16:
         order = order[np.argsort((values[order] >> 16).astype(np.uint16), kind="stable")]

@@ -1,4 +1,4 @@
-"""Random numbers by rejection: how many words an element takes depends on the words, hence loops."""
+"""Random numbers by rejection: the words decide how many words an element takes, hence loops."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 from .random_kernels import cast
 from .random_streams import Generator
 
+
 def _each(dtype: np.dtype, values: Iterable[float]) -> np.ndarray:
     return cast(np.array(list(values), np.float64), dtype)
 
 
 def poisson(generator: Generator, rates: np.ndarray) -> np.ndarray:
-    """A Poisson number for each rate, in the rates' dtype. Below 10: Knuth's product of uniforms."""
+    """A Poisson number for each rate, in its dtype. Below 10: Knuth's product of uniforms."""
     return _each(rates.dtype, (
         _poisson_knuth(generator, rate) if rate < 10 else _poisson_ptrs(generator, rate)
         for rate in rates.reshape(-1).astype(np.float64).tolist()))

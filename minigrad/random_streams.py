@@ -4,8 +4,8 @@
 words: 24 bits for a float32, 53 for a float64. Below it, one function for each distribution says
 which words it takes and what it makes of them (the rejection methods are in random_rejection.py).
 All take the generator first and return a flat array in **memory order**: a fill of a transposed
-tensor follows its strides, so it is for the caller to lay the numbers out. Arguments are not checked
-here but in ops/random.py.
+tensor follows its strides, so it is for the caller to lay the numbers out. Arguments are not
+checked here but in ops/random.py.
 
 On a GPU the numbers are drawn here and copied there, so a program makes the same ones on either
 device (CUDA's own stream, Philox, is another one altogether).
@@ -30,17 +30,18 @@ from .random_kernels import FLOAT32, FLOAT64, box_muller_blocks, cast, fma, shuf
 #     raw64    two words, the first one high
 #     u24      the low 24 bits of a word, as a float32 in [0, 1)
 #     u53      the low 53 bits of two words, as a float64 in [0, 1)
-# How many words an element takes is part of the stream: all that is drawn later depends on it. It is
-# a property of the distribution and of the width of the dtype, and never of the number of threads.
+# How many words an element takes is part of the stream: all that is drawn later depends on it. It
+# is a property of the distribution and of the width of the dtype, and never of the number of
+# threads.
 
 # Note [The cached normal]
-# Box-Muller makes normals in pairs. One by one, torch returns the first and keeps the second for the
-# next call, in double and for mean 0 and std 1, whatever the dtype; manual_seed drops it and the
-# state carries it. Blocks of 16 (see `normal`) neither read nor clear it: `randn(3); randn(16);
+# Box-Muller makes normals in pairs. One by one, torch returns the first and keeps the second for
+# the next call, in double and for mean 0 and std 1, whatever the dtype; manual_seed drops it and
+# the state carries it. Blocks of 16 (see `normal`) neither read nor clear it: `randn(3); randn(16);
 # randn(1)` returns the cached fourth value last.
 
 _DEFAULT_SEED = 67280421310721
-_STATE = np.dtype({  # torch.get_rng_state(); the gaps are padding and things that the CPU never sets
+_STATE = np.dtype({  # torch.get_rng_state(); the gaps are padding and what the CPU never sets
     "names": ["seed", "left", "seeded", "next", "key", "normal", "has_normal"],
     "formats": ["<u8", "<i4", "<i4", "<u8", ("<u8", 624), "<f8", "<i4"],
     "offsets": [0, 8, 12, 16, 24, 5024, 5040],
@@ -53,8 +54,8 @@ _FEW_WORDS = 4096  # up to here random_raw has the smaller overhead; randint mak
 class Generator:
     """A stream of random numbers that starts from a seed: torch.Generator, but for tensors.
 
-    Only the low 32 bits of the seed matter. NumPy's engine is made when the first word is asked for:
-    numpy.random takes longer to import than minigrad does.
+    Only the low 32 bits of the seed matter. NumPy's engine is made when the first word is asked
+    for: numpy.random takes longer to import than minigrad does.
     """
 
     def __init__(self, device: Any = "cpu") -> None:
@@ -258,11 +259,11 @@ def representable_bounds(dtype: np.dtype, low: int, high: int) -> tuple[int, int
 
 def random_integers(generator: Generator, n: int, dtype: np.dtype, low: int | None = None,
                     high: int | None = None) -> np.ndarray:
-    """low + raw % (high - low), from raw64 if the range is 2**28 or more: random_(low, high) and randint.
+    """low + raw % (high - low), from raw64 if the range is 2**28 or more.
 
-    Without `high` up to `largest_integer(dtype)`; `random_(-2**63, None)` takes raw64 as it is.
-    Without `low` from 0 up to there, and then the dtype's width decides: raw64 for the 8-byte dtypes
-    only.
+    This is random_(low, high) and randint. Without `high` up to `largest_integer(dtype)`;
+    `random_(-2**63, None)` takes raw64 as it is. Without `low` from 0 up to there, and then the
+    dtype's width decides: raw64 for the 8-byte dtypes only.
     """
     if low is None:
         size = largest_integer(dtype) + 1
@@ -405,8 +406,8 @@ def multinomial(generator: Generator, p: np.ndarray, num_samples: int,
                 replacement: bool = False) -> np.ndarray:
     """Indices into each row of the weights p, (rows, categories): int64, (rows, num_samples).
 
-    Without replacement a race: category j takes the time q_j / p_j, q exponential, and the fastest win, best first.
-    With replacement each sample looks a u53 up in the row's cumulative sum.
+    Without replacement a race: category j takes the time q_j / p_j, q exponential, and the fastest
+    win, best first. With replacement each sample looks a u53 up in the row's cumulative sum.
     """
     if not replacement:
         order = "F" if p.strides[0] < p.strides[1] else "C"  # the noise has p's layout

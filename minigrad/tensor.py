@@ -11,6 +11,7 @@ from .inplace import inplace
 from .ops import (
     activation,
     arithmetic,
+    choosing,
     comparison,
     convert,
     creation,
@@ -76,9 +77,9 @@ class Tensor(TensorBase):
     __sub__, __rsub__ = operator(arithmetic.sub), operator(arithmetic.rsub)
     __neg__ = arithmetic.neg
     __truediv__, __rtruediv__ = operator(arithmetic.true_divide), operator(arithmetic.rdiv)
-    __floordiv__ = operator(pointwise.floor_divide)
-    __rfloordiv__ = operator(pointwise.rfloordiv)
-    __mod__, __rmod__ = operator(pointwise.remainder), operator(pointwise.rmod)
+    __floordiv__ = operator(choosing.floor_divide)
+    __rfloordiv__ = operator(choosing.rfloordiv)
+    __mod__, __rmod__ = operator(choosing.remainder), operator(choosing.rmod)
     __pow__, __rpow__ = operator(arithmetic.pow), operator(arithmetic.rpow)
     __iadd__, __isub__, __imul__ = operator(add_), operator(sub_), operator(mul_)
     __itruediv__, __ipow__ = operator(div_), operator(pow_)
@@ -228,33 +229,33 @@ class Tensor(TensorBase):
     polygamma, polygamma_ = pointwise.polygamma, inplace(pointwise.polygamma)
     sigmoid, sigmoid_ = pointwise.sigmoid, inplace(pointwise.sigmoid)
     logit, logit_ = pointwise.logit, inplace(pointwise.logit)
-    floor, floor_ = pointwise.floor, inplace(pointwise.floor)
-    ceil, ceil_ = pointwise.ceil, inplace(pointwise.ceil)
-    trunc, trunc_ = pointwise.trunc, inplace(pointwise.trunc)
-    fix, fix_ = pointwise.fix, inplace(pointwise.fix)
-    round, round_ = pointwise.round, inplace(pointwise.round)
-    frac, frac_ = pointwise.frac, inplace(pointwise.frac)
-    sign, sign_ = pointwise.sign, inplace(pointwise.sign)
+    floor, floor_ = choosing.floor, inplace(choosing.floor)
+    ceil, ceil_ = choosing.ceil, inplace(choosing.ceil)
+    trunc, trunc_ = choosing.trunc, inplace(choosing.trunc)
+    fix, fix_ = choosing.fix, inplace(choosing.fix)
+    round, round_ = choosing.round, inplace(choosing.round)
+    frac, frac_ = choosing.frac, inplace(choosing.frac)
+    sign, sign_ = choosing.sign, inplace(choosing.sign)
     sgn, sgn_ = pointwise.sgn, inplace(pointwise.sgn)
     abs, abs_ = pointwise.abs, inplace(pointwise.abs)
-    remainder, remainder_ = pointwise.remainder, inplace(pointwise.remainder)
-    fmod, fmod_ = pointwise.fmod, inplace(pointwise.fmod)
-    floor_divide, floor_divide_ = pointwise.floor_divide, inplace(pointwise.floor_divide)
-    clamp, clamp_ = pointwise.clamp, inplace(pointwise.clamp)
-    clamp_min, clamp_min_ = pointwise.clamp_min, inplace(pointwise.clamp_min)
-    clamp_max, clamp_max_ = pointwise.clamp_max, inplace(pointwise.clamp_max)
-    clip, clip_ = pointwise.clip, inplace(pointwise.clip)
-    lerp, lerp_ = pointwise.lerp, inplace(pointwise.lerp)
-    addcmul, addcmul_ = pointwise.addcmul, inplace(pointwise.addcmul)
-    addcdiv, addcdiv_ = pointwise.addcdiv, inplace(pointwise.addcdiv)
-    masked_fill, masked_fill_ = pointwise.masked_fill, inplace(pointwise.masked_fill)
+    remainder, remainder_ = choosing.remainder, inplace(choosing.remainder)
+    fmod, fmod_ = choosing.fmod, inplace(choosing.fmod)
+    floor_divide, floor_divide_ = choosing.floor_divide, inplace(choosing.floor_divide)
+    clamp, clamp_ = choosing.clamp, inplace(choosing.clamp)
+    clamp_min, clamp_min_ = choosing.clamp_min, inplace(choosing.clamp_min)
+    clamp_max, clamp_max_ = choosing.clamp_max, inplace(choosing.clamp_max)
+    clip, clip_ = choosing.clip, inplace(choosing.clip)
+    lerp, lerp_ = choosing.lerp, inplace(choosing.lerp)
+    addcmul, addcmul_ = choosing.addcmul, inplace(choosing.addcmul)
+    addcdiv, addcdiv_ = choosing.addcdiv, inplace(choosing.addcdiv)
+    masked_fill, masked_fill_ = choosing.masked_fill, inplace(choosing.masked_fill)
     absolute, absolute_ = pointwise.absolute, inplace(pointwise.absolute)
     __abs__ = abs
     arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
     arcsinh, arccosh, arctanh = asinh, acosh, atanh
-    maximum, minimum, logaddexp = pointwise.maximum, pointwise.minimum, pointwise.logaddexp
+    maximum, minimum, logaddexp = choosing.maximum, choosing.minimum, pointwise.logaddexp
     def where(self, condition, other):
-        return pointwise.where(condition, self, other)
+        return choosing.where(condition, self, other)
 
     eq, eq_ = comparison.eq, inplace(comparison.eq)
     ne, ne_ = comparison.ne, inplace(comparison.ne)

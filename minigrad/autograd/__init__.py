@@ -82,9 +82,9 @@ def grad(outputs: Tensors, inputs: Tensors, grad_outputs: Any = None,
                      for each, target in zip(found, targets, strict=True))
     unused = [i for i, each in enumerate(found) if each is None]
     if unused and not allow_unused:
-        raise RuntimeError(f"The differentiated Tensor at index {unused[0]} appears to not have been "
-                           "used in the graph. Set allow_unused=True if this is the desired "
-                           "behavior.")
+        raise RuntimeError(
+            f"The differentiated Tensor at index {unused[0]} appears to not have been used in the "
+            "graph. Set allow_unused=True if this is the desired behavior.")
     return tuple(found)
 
 

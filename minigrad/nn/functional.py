@@ -38,22 +38,19 @@ from ..ops.dropout import (
 )
 from ..ops.embedding import embedding, one_hot
 from ..ops.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cosine_embedding_loss,
-    cosine_similarity,
     cross_entropy,
-    gaussian_nll_loss,
-    hinge_embedding_loss,
     huber_loss,
-    kl_div,
     l1_loss,
-    margin_ranking_loss,
     mse_loss,
     nll_loss,
-    pairwise_distance,
-    poisson_nll_loss,
     smooth_l1_loss,
+)
+from ..ops.margin_loss import (
+    cosine_embedding_loss,
+    cosine_similarity,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    pairwise_distance,
     soft_margin_loss,
     triplet_margin_loss,
 )
@@ -66,6 +63,13 @@ from ..ops.norm import (
     normalize,
     rms_norm,
 )
+from ..ops.probability_loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    kl_div,
+    poisson_nll_loss,
+)
 from ..ops.products import bilinear
 from ..ops.softmax import gumbel_softmax, log_softmax, softmax, softmin
 
@@ -73,8 +77,8 @@ __all__ = [
     "alpha_dropout", "batch_norm", "bilinear", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "celu", "cosine_embedding_loss", "cosine_similarity",
     "cross_entropy", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "embedding",
-    "feature_alpha_dropout", "gaussian_nll_loss", "gelu", "glu", "gumbel_softmax", "group_norm", "hardshrink",
-    "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss",
+    "feature_alpha_dropout", "gaussian_nll_loss", "gelu", "glu", "gumbel_softmax", "group_norm",
+    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss",
     "instance_norm", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
     "logsigmoid", "margin_ranking_loss", "mish", "mse_loss", "nll_loss", "normalize", "one_hot",
     "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rrelu", "selu",

@@ -1,4 +1,4 @@
-"""Activations. Each hot backward is a primitive of its own: fused once, and differentiable again."""
+"""Activations. Each hot backward is a primitive of its own: fused, and differentiable again."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..primitive import derivative, primitive, view
-from .pointwise import masked
+from .choosing import masked
 from .strided import restrided
 
 __all__ = ["angle", "complex", "conj", "conj_physical", "imag", "is_complex", "polar", "real",
@@ -114,8 +114,9 @@ def _angle_rule(g, input):
 @primitive(promote="default", name="complex")
 def complex(xp, real, imag):
     """$x + iy$ from its parts."""
-    result = xp.empty(xp.broadcast_shapes(real.shape, imag.shape) if hasattr(
-        xp, "broadcast_shapes") else (real + imag).shape, "c8" if real.dtype.itemsize == 4 else "c16")
+    shape = xp.broadcast_shapes(real.shape, imag.shape) if hasattr(xp, "broadcast_shapes") \
+        else (real + imag).shape
+    result = xp.empty(shape, "c8" if real.dtype.itemsize == 4 else "c16")
     result.real, result.imag = real, imag
     return result
 

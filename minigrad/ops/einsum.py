@@ -153,6 +153,8 @@ def _contracted(left: Any, right: Any, inner: list[int]) -> Any:
     batch = [dim for dim in rest if a[dim] != 1 and b[dim] != 1]
     rows = [dim for dim in rest if a[dim] != 1 and b[dim] == 1]
     columns = [dim for dim in rest if a[dim] == 1]
+    if rows and columns and columns[-1] < rows[0]:
+        return _contracted(right, left, inner)  # so that the result comes out in order
     left = left.permute([*batch, *rows, *inner, *columns]).reshape(
         _product(a, batch), _product(a, rows), _product(a, inner))
     right = right.permute([*batch, *inner, *columns, *rows]).reshape(

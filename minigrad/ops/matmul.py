@@ -392,9 +392,9 @@ def matmul(input: Any, other: Any) -> Any:
         return mm(input, other)
     if a == b == 3:
         batches = input._data.shape[0], other._data.shape[0]
-        if batches[0] > 1 == batches[1] and other.requires_grad:
+        if batches[0] != 1 == batches[1] and other.requires_grad:
             return matmul(input, other.squeeze(0))
-        if batches[1] > 1 == batches[0] and input.requires_grad:
+        if batches[1] != 1 == batches[0] and input.requires_grad:
             return matmul(input.squeeze(0), other)
     if _folds(input, other):
         return _folded(input, other)

@@ -48,8 +48,8 @@ def _normalised_rows(xp, rows, eps):
 
 def _rows_gradient(xp, g, rows, mean, rstd):
     r"""The gradient of `_normalised_rows`: with $\hat x$ the result and n columns,
-    $\bar x = (\bar y - \tfrac1n\sum\bar y - \tfrac1n\hat x\sum\bar y\hat x)/\sigma$, arranged so that
-    only three passes write. Overwrites `g`."""
+    $\bar x = (\bar y - \tfrac1n\sum\bar y - \tfrac1n\hat x\sum\bar y\hat x)/\sigma$, arranged so
+    that only three passes write. Overwrites `g`."""
     count = g.dtype.type(g.shape[-1])
     total, dot = row_sums(xp, g), row_dots(xp, g, rows)
     slope = (total * mean - dot) * rstd ** 3 / count
@@ -117,12 +117,8 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
                eps: float = 1e-5, cudnn_enable: bool = True) -> Any:
     """Mean 0 and variance 1 over the last dimensions, whose sizes are `normalized_shape`."""
     shape = _checked_shape("layer_norm", input, normalized_shape, "[*, {}]")
-    for name, tensor in (("weight", weight), ("bias", bias)):
-        if tensor is not None and tensor._data.shape != shape:
-            raise RuntimeError(f"Expected {name} to be of same shape as normalized_shape, but got "
-                               f"{name} of shape {list(tensor._data.shape)} and normalized_shape ="
-                               f" {list(shape)}")
-    _require_float("LayerNormKernelImpl", input)
+    _check_parameters(shape, weight=weight, bias=bias)
+    _check_dtypes("LayerNormKernelImpl", input, weight, bias)
     return _layer_norm(input, weight, bias, axes=len(shape), eps=eps)[0]
 
 
@@ -142,15 +138,38 @@ def _checked_shape(name: str, input: Any, normalized_shape: Any, words: str) -> 
     return shape
 
 
-def _require_float(kernel: str, input: Any) -> None:
-    if not input.dtype.is_floating_point:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{input.dtype.scalar_name}'")
+def _check_parameters(shape: tuple, **parameters: Any) -> None:
+    for name, tensor in parameters.items():
+        if tensor is not None and tensor._data.shape != shape:
+            raise RuntimeError(f"Expected {name} to be of same shape as normalized_shape, but got "
+                               f"{name} of shape {list(tensor._data.shape)} and normalized_shape ="
+                               f" {list(shape)}")
+
+
+def _check_dtypes(kernel: str, input: Any, *parameters: Any) -> None:
+    """All of one dtype, or a 16-bit input with float32 parameters."""
+    own = input.dtype
+    found = [each.dtype for each in parameters if each is not None]
+    if found and found[0] is not own:
+        if any(dtype.name != "float32" for dtype in found):
+            raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
+        if own.name not in ("float16", "bfloat16"):
+            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+    elif not own.is_floating_point:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{own.scalar_name}'")
+    else:
+        for dtype in found:
+            if dtype is not own:
+                raise RuntimeError(f"expected scalar type {own.scalar_name} but found "
+                                   f"{dtype.scalar_name}")
 
 
 def rms_norm(input: Any, normalized_shape: Any, weight: Any = None,
              eps: float | None = None) -> Any:
     r"""$y = \frac{x}{\sqrt{\overline{x^2} + \epsilon}}\,w$ over the last dimensions."""
     shape = _checked_shape("rms_norm", input, normalized_shape, "[*{}]")
+    _check_parameters(shape, weight=weight)
+    _check_dtypes("rms_norm", input)
     dims = tuple(range(-len(shape), 0))
     wide = input.float() if input._data.dtype.itemsize == 2 else input
     eps = finfo(input.dtype).eps if eps is None else eps
@@ -200,6 +219,10 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     if len(shape) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received "
                            f"{len(shape)}")
+    values = [shape[0] * shape[1] // num_groups, num_groups, *shape[2:]]
+    if values[0] * math.prod(shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size "
+                         f"{values}")
     if num_groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
     if shape[1] % num_groups:
@@ -212,6 +235,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
                 f"Expected {name} to be a vector of size equal to the number of channels in input, "
                 f"but got {name} of shape {list(tensor._data.shape)} and input of shape "
                 f"{list(shape)}")
+    _check_dtypes("GroupNormKernelImpl", input, weight, bias)
     return _group_norm(input, weight, bias, groups=num_groups, eps=eps)[0]
 
 
@@ -288,6 +312,8 @@ def batch_norm(input: Any, running_mean: Any = None, running_var: Any = None, we
         elif tensor._data.size != shape[1]:
             raise RuntimeError(f"{name} should contain {shape[1]} elements not "
                                f"{tensor._data.size}")
+    _check_dtypes("batch_norm", input)  # before the parameters' dtypes, only here
+    _check_dtypes("batch_norm", input, weight, bias, running_mean, running_var)
     running = (None, None) if training else (running_mean, running_var)
     result, mean, _, variance = _batch_norm(input, weight, bias, *running, training=training,
                                             eps=eps)

@@ -62,8 +62,8 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 # --- products along chosen dimensions ------------------------------------------------------------
 
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
-    """The sum of products over pairs of dimensions: those of two lists, or, for a number n, the last
-    n of a with the first n of b."""
+    """The sum of products over pairs of dimensions: those of two lists, or, for a number n, the
+    last n of a with the first n of b."""
     if isinstance(dims, int):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")

@@ -2,9 +2,9 @@
 
 Note [Memory order]
 ~~~~~~~~~~~~~~~~~~~
-A fill walks its output in the order in which it lies in memory, so a transposed tensor gets the same
-numbers at the same addresses: `empty(4, 3).t().uniform_()` equals `rand(4, 3).t()`. The draws here
-come as flat arrays; `_laid_out` puts them where they belong.
+A fill walks its output in the order in which it lies in memory, so a transposed tensor gets the
+same numbers at the same addresses: `empty(4, 3).t().uniform_()` equals `rand(4, 3).t()`. The draws
+here come as flat arrays; `_laid_out` puts them where they belong.
 """
 
 from __future__ import annotations
@@ -69,8 +69,10 @@ def _no_gradient(g: Any) -> Any:
 
 
 def _filler(name: str, overload: int = 0) -> Callable:
-    """Declare the op behind an in-place fill: `draw(generator, count, dtype, ...)` makes the numbers,
-    which do not depend on what was there, so the gradient is 0."""
+    """The op behind an in-place fill; `draw(generator, count, dtype, ...)` makes the numbers.
+
+    They do not depend on what was there, so the gradient is 0.
+    """
 
     def declare(draw: Callable) -> Callable:
         @primitive(promote="exact", name=name, overload=overload)

@@ -243,7 +243,7 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
 
 @primitive(name="var")
 def _var(xp, input, *, dim, correction, keepdim):
-    r"""$y = \frac{1}{n - c}\sum_i (a_i - \mu)^2$, so $\bar a_i = \frac{2}{n - c}\bar y\,(a_i - \mu)$."""
+    r"""$y = \frac{1}{n - c}\sum_i (a_i - \mu)^2$, $\bar a_i = \frac2{n - c}\bar y\,(a_i - \mu)$."""
     count = _count([input.shape[d] for d in dim])
     centred = input - input.mean(axis=dim, keepdims=True)
     square = (centred * centred.conj()).real if input.dtype.kind == "c" else centred * centred
@@ -683,9 +683,11 @@ def _logcumsumexp(xp, input, *, dim):
 
 
 def _logcumsumexp_rule(g, input, result, dim):
-    r"""$\bar a_i = e^{a_i}\sum_{j \ge i} \bar y_j e^{-y_j}$, for positive and negative $\bar y$ apart so
-    that both sums can be taken as logarithms: $e^{a_i}$ alone would overflow. "log 0" is a huge
-    negative number, not -inf, whose own derivative would be nan."""
+    r"""$\bar a_i = e^{a_i}\sum_{j \ge i} \bar y_j e^{-y_j}$, positive and negative $\bar y$ apart.
+
+    Apart, both sums can be taken as logarithms: $e^{a_i}$ alone would overflow. "log 0" is a huge
+    negative number, not -inf, whose own derivative would be nan.
+    """
     never = float(np.finfo(g._data.dtype).min) / 4
 
     def part(positive):

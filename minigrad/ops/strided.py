@@ -1,7 +1,7 @@
 """Memory seen through other strides: what a view is, whichever op made it.
 
-Any view of a dense base is fully described by where it starts, its sizes and its strides. So one op,
-`as_strided`, can rebuild every view of a base on another array of the same layout: that is how
+Any view of a dense base is fully described by where it starts, its sizes and its strides. So one
+op, `as_strided`, can rebuild every view of a base on another array of the same layout: that is how
 in-place writes (inplace.py) find "the same slice" of a gradient, and how stale views catch up.
 """
 
@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import TensorBase, wrap
-from ..device import array_module
+from ..core import TensorBase
 from ..primitive import derivative, primitive, view
 
 

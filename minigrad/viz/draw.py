@@ -55,7 +55,7 @@ def draw(outputs: Any, parameters: Any = ()) -> Any:
         return key
 
     for number, tensor in enumerate(outputs if isinstance(outputs, list | tuple) else [outputs]):
-        picture.node(f"output{number}", _shape(tensor), fillcolor=FILL["output"], style="filled")
+        picture.node(f"output{number}", f"output\n{_shape(tensor)}", fillcolor=FILL["output"], style="filled")
         if tensor.grad_fn is not None:
             picture.edge(visit(tensor.grad_fn), f"output{number}")
     while waiting:  # a list, not recursion: graphs are deep

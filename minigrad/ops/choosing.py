@@ -1,0 +1,347 @@
+"""Piecewise functions: rounding, limits and choices; and the combinations of three tensors.
+
+Where an element was rounded away no gradient passes; where it was chosen all of it does.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from ..core import TensorBase
+from ..primitive import derivative, primitive
+from .arithmetic import div_rounded
+from .creation import common_operands
+
+__all__ = [
+    "addcdiv", "addcmul", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "fix", "floor",
+    "floor_divide", "fmod", "frac", "lerp", "masked_fill", "maximum", "minimum", "remainder",
+    "round", "sign", "trunc", "where"]
+
+# --- steps: the derivative is zero wherever there is one -----------------------------------------
+
+def _flat(g: Any) -> Any:
+    return g.zeros_like()
+
+
+@primitive(promote="default")
+def floor(xp, input):
+    """The largest integer not above."""
+    return xp.floor(input) if input.dtype.kind == "f" else input
+
+
+@primitive(promote="default")
+def ceil(xp, input):
+    """The smallest integer not below."""
+    return xp.ceil(input) if input.dtype.kind == "f" else input
+
+
+@primitive(promote="default")
+def trunc(xp, input):
+    """The integer towards zero."""
+    return xp.trunc(input) if input.dtype.kind == "f" else input
+
+
+fix = trunc
+
+
+@primitive(promote="default", name="round")
+def _round(xp, input):
+    return xp.rint(input) if input.dtype.kind == "f" else input
+
+
+@primitive(promote="default", name="round", overload=1)
+def _round_decimals(xp, input, *, decimals):
+    scale = 10.0 ** builtins.abs(decimals)
+    if decimals > 0:
+        return (xp.rint(input * scale) / scale).astype(input.dtype)
+    return (xp.rint(input / scale) * scale).astype(input.dtype)
+
+
+@primitive(promote="default")
+def sign(xp, input):
+    """-1, 0 or 1."""
+    return input if input.dtype.kind == "b" else xp.sign(input)
+
+
+for _step in (floor, ceil, trunc, _round, _round_decimals, sign):
+    derivative(_step, input=_flat)
+
+
+def round(input: Any, *, decimals: int = 0) -> Any:
+    """The nearest integer, halves to even; or the nearest multiple of 10^-decimals."""
+    return _round_decimals(input, decimals=decimals) if decimals else _round(input)
+
+
+@primitive(promote="default")
+def frac(xp, input):
+    """What is left after `trunc`."""
+    return input - xp.trunc(input)
+
+
+derivative(frac, input=lambda g: g)
+
+
+@primitive(promote="default", overload=1, overload_of_number=0)
+def remainder(xp, input, other):
+    r"""$a - b\lfloor a/b \rfloor$: it has the divisor's sign, as Python's %."""
+    if input.dtype.kind in "iu" and not xp.all(other):
+        raise RuntimeError("ZeroDivisionError")
+    return xp.remainder(input, other)
+
+
+derivative(remainder,
+    input=lambda g: g,
+    other=lambda g, input, other: -g * input.div(other, rounding_mode="floor"))
+
+
+@primitive(promote="default", overload=1, overload_of_number=0)
+def fmod(xp, input, other):
+    r"""$a - b\,\mathrm{trunc}(a/b)$: it has the dividend's sign, as C's fmod."""
+    if input.dtype.kind in "iu" and not xp.all(other):
+        raise RuntimeError("ZeroDivisionError")
+    return xp.fmod(input, other)
+
+
+derivative(fmod,
+    input=lambda g: g,
+    other=lambda g, input, other: -g * input.div(other, rounding_mode="trunc"))
+
+
+@primitive(promote="default", node_name="NotImplemented")
+def floor_divide(xp, input, other):
+    r"""$\lfloor a / b \rfloor$; torch gives it no derivative (`div` with rounding_mode has one)."""
+    return div_rounded.op.kernel(xp, input, other, rounding_mode="floor")
+
+
+def _no_derivative(g):
+    raise RuntimeError("derivative for aten::floor_divide is not implemented")
+
+
+derivative(floor_divide, input=_no_derivative, other=_no_derivative)
+
+
+def rfloordiv(input: Any, other: Any) -> Any:
+    """`other // input`."""
+    return floor_divide(*common_operands(other, input))
+
+
+def rmod(input: Any, other: Any) -> Any:
+    """`other % input`."""
+    return remainder(*common_operands(other, input))
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+@primitive(promote="default", name="clamp", overload=1)
+def _clamp(xp, input, *, min, max):
+    r"""$\min(\max(a, l), u)$; the gradient passes where $l \le a \le u$."""
+    out = input if min is None else xp.maximum(input, input.dtype.type(min))
+    out = out if max is None else xp.minimum(out, input.dtype.type(max))
+    return out
+
+
+derivative(_clamp, input=lambda g, input, min, max: masked(g, _inside(input, min, max)))
+
+
+@primitive(promote="default", name="clamp")
+def _clamp_tensors(xp, input, min=None, max=None):
+    out = input if min is None else xp.maximum(input, min)
+    return out if max is None else xp.minimum(out, max)
+
+
+derivative(_clamp_tensors,
+    input=lambda g, input, min, max: masked(g, _inside(input, min, max)),
+    min=lambda g, input, min, max: masked(
+        g, (input < min) if max is None else (input < min) & (min < max)),
+    max=lambda g, input, min, max: masked(
+        g, (input > max) if min is None else (input > max) | (min > max)))
+
+
+def _inside(input, low, high):
+    if low is None:
+        return input <= high
+    return input >= low if high is None else (input >= low) & (input <= high)
+
+
+def masked(g: Any, mask: Any) -> Any:
+    """`g` where the mask holds, 0 elsewhere, also where g is inf or nan."""
+    return g.masked_fill(~mask, 0)
+
+
+def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+    """Every element raised to `min` and lowered to `max` (numbers, tensors; one may be None)."""
+    if min is None and max is None:
+        raise ValueError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, TensorBase) or isinstance(max, TensorBase):
+        return _clamp_tensors(input, min, max)
+    if input._data.dtype.kind in "biu" and (isinstance(min, float) or isinstance(max, float)):
+        input = input.float()
+    return _clamp(input, min=min, max=max)
+
+
+clip = clamp
+
+
+@primitive(promote="default", overload=1, overload_of_number=0)
+def clamp_min(xp, input, min):
+    r"""$\max(a, l)$; the gradient passes where $a \ge l$."""
+    return xp.maximum(input, min)
+
+
+@primitive(promote="default", overload=1, overload_of_number=0)
+def clamp_max(xp, input, max):
+    r"""$\min(a, u)$; the gradient passes where $a \le u$."""
+    return xp.minimum(input, max)
+
+
+derivative(clamp_min,
+    input=lambda g, input, min: masked(g, input >= min),
+    min=lambda g, input, min: masked(g, input < min))
+derivative(clamp_max,
+    input=lambda g, input, max: masked(g, input <= max),
+    max=lambda g, input, max: masked(g, input > max))
+
+
+@primitive(promote="default")
+def maximum(xp, input, other):
+    r"""The larger of two; where they are equal each gets half the gradient."""
+    return xp.maximum(input, other)
+
+
+@primitive(promote="default")
+def minimum(xp, input, other):
+    r"""The smaller of two; where they are equal each gets half the gradient."""
+    return xp.minimum(input, other)
+
+
+def _winner(g, equal, loses):
+    return (g / 2).where(equal, g).masked_fill(loses, 0)
+
+
+derivative(maximum,
+    input=lambda g, input, other: _winner(g, input == other, input < other),
+    other=lambda g, input, other: _winner(g, input == other, input > other))
+derivative(minimum,
+    input=lambda g, input, other: _winner(g, input == other, input > other),
+    other=lambda g, input, other: _winner(g, input == other, input < other))
+
+
+# --- choosing ------------------------------------------------------------------------------------
+
+@primitive(promote="exact", name="where")
+def _select_by(xp, condition, input, other):
+    """`input` where the condition holds, else `other`; each gets its own part of the gradient."""
+    return xp.where(condition, input, other)
+
+
+derivative(_select_by,
+    input=lambda g, condition: g.masked_fill(~condition, 0),
+    other=lambda g, condition: g.masked_fill(condition, 0))
+
+
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """`input` where `condition` holds, else `other` (tensors or numbers).
+
+    With the condition alone: the indices where it holds, one tensor a dimension.
+    """
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition.dtype.name not in ("bool", "uint8"):
+        raise RuntimeError("where expected condition to be a boolean tensor, but got a tensor with "
+                           f"dtype {condition.dtype.scalar_name}")
+    input, other = common_operands(input, other, condition)
+    return _select_by(condition.bool(), input, other)
+
+
+@primitive(promote="exact", name="masked_fill")
+def _masked_fill(xp, input, mask, *, value):
+    """`value` where the mask holds; no gradient flows there."""
+    return xp.where(mask, input.dtype.type(value), input)
+
+
+derivative(_masked_fill, input=lambda g, mask: _masked_fill(g, mask, value=0))
+
+
+@primitive(promote="exact", name="masked_fill", overload=1)
+def _masked_fill_tensor(xp, input, mask, value):
+    return xp.where(mask, value.astype(input.dtype), input)
+
+
+derivative(_masked_fill_tensor,
+    input=lambda g, mask: _masked_fill(g, mask, value=0),
+    value=lambda g, mask: g.masked_fill(~mask, 0).sum())
+
+
+def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+    """`value` (a number or a 0-d tensor) wherever `mask` holds."""
+    if mask.dtype.name != "bool":
+        raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype "
+                           f"{mask.dtype.name}")
+    if isinstance(value, TensorBase):
+        if value._data.ndim:
+            raise RuntimeError("masked_fill_ only supports a 0-dimensional value tensor, but got "
+                               f"tensor with {value._data.ndim} dimension(s).")
+        return _masked_fill_tensor(input, mask, value)
+    if input._data.dtype.kind in "biu" and isinstance(value, float) and value != int(value):
+        raise RuntimeError(f"value cannot be converted to type {input.dtype.name}_t without "
+                           "overflow")
+    return _masked_fill(input, mask, value=value)
+
+
+# --- combinations --------------------------------------------------------------------------------
+
+@primitive(promote="default", name="lerp", overload=1, overload_of_number=0)
+def _lerp(xp, input, end, weight):
+    r"""$y = a + w\,(b - a)$, from the nearer end, so that it is exact at both."""
+    step = end - input
+    return xp.where(xp.abs(weight) < 0.5, input + weight * step, end - step * (1 - weight))
+
+
+derivative(_lerp,
+    input=lambda g, weight: g * (1 - weight).conj(),
+    end=lambda g, weight: g * weight.conj(),
+    weight=lambda g, input, end: g * (end - input).conj())
+
+
+def lerp(input: Any, end: Any, weight: Any) -> Any:
+    """The point between `input` (weight 0) and `end` (weight 1)."""
+    if input.dtype is not end.dtype:
+        raise RuntimeError(f"expected dtype {input.dtype.name} for `end` but got dtype "
+                           f"{end.dtype.name}".replace("float32", "float").replace(
+                               "float64", "double"))
+    return _lerp(input, end, weight)
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """$a + v\\,b\\,c$."""
+    return _addcmul(input, tensor1, tensor2, value=value)
+
+
+@primitive(promote="default", name="addcmul")
+def _addcmul(xp, input, tensor1, tensor2, *, value):
+    return input + (tensor1 * tensor2 if value == 1 else input.dtype.type(value)
+                    * tensor1 * tensor2)
+
+
+derivative(_addcmul,
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (tensor2 * value).conj(),
+    tensor2=lambda g, tensor1, value: g * (tensor1 * value).conj())
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """$a + v\\,b / c$."""
+    return _addcdiv(input, tensor1, tensor2, value=value)
+
+
+@primitive(promote="default", name="addcdiv")
+def _addcdiv(xp, input, tensor1, tensor2, *, value):
+    return input + input.dtype.type(value) * tensor1 / tensor2
+
+
+derivative(_addcdiv,
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (value / tensor2).conj(),
+    tensor2=lambda g, tensor1, tensor2, value: -g * (
+        value * tensor1 / (tensor2 * tensor2)).conj())

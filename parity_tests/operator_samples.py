@@ -1,0 +1,158 @@
+"""Torch's own operator database, made to run in minigrad: inputs translated, functions found.
+
+Torch tests its operators with `op_db`: for each operator sample inputs of every kind (broadcast,
+strided, empty, 0-d, keyword arguments) and inputs that must fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+
+from parity_tests import harness
+from parity_tests.compare import dtype_name, to_numpy
+from parity_tests.harness import candidate
+
+# -------------------------------------------------------------------------------------------------
+# Functions
+# -------------------------------------------------------------------------------------------------
+
+def _attribute(owner: Any, path: str) -> Any:
+    for part in path.split("."):
+        owner = getattr(owner, part, None)
+    return owner
+
+
+def _public(op: Any, lib: Any) -> Any:
+    """What `lib` has under the operator's name: a function, or else a method of Tensor."""
+    if not op.name.startswith("__") and (function := _attribute(lib, op.name)) is not None:
+        return function
+    return getattr(lib.Tensor, op.name, None) or getattr(lib.Tensor, f"{op.name}_", None)
+
+
+def _is_adapter(function: Any) -> bool:
+    return (isinstance(function, types.FunctionType)
+            and function.__module__.startswith("torch.testing."))
+
+
+def function_of(op: Any, lib: Any) -> Callable:
+    """The operator in `lib`, with the signature that the samples are made for.
+
+    Where the database wraps torch's function in a lambda that reorders arguments or sets a seed,
+    that lambda's code runs with `lib` in the place of its global `torch`.
+    """
+    if not _is_adapter(op.op):
+        return op.op if lib is torch else _public(op, lib)
+
+    def seeded(function, *args, **kwargs):
+        lib.manual_seed(42)
+        return function(*args, **kwargs)
+
+    names = op.op.__globals__ | {"torch": lib, "wrapper_set_seed": seeded}
+    return types.FunctionType(op.op.__code__, names, op.name, op.op.__defaults__)
+
+
+def method_names(op: Any) -> list[str]:
+    """The method and the in-place method that do what the operator does, where torch has them."""
+    variants = [op.get_method(), op.get_inplace()]
+    return [variant.__name__ for variant in variants
+            if getattr(torch.Tensor, getattr(variant, "__name__", ""), None) is not None]
+
+
+def method(name: str) -> Callable:
+    def call(tensor, *args, **kwargs):
+        return getattr(tensor.clone() if name.endswith("_") else tensor, name)(*args, **kwargs)
+
+    return call
+
+
+def present() -> list:
+    """The entries of the database that the candidate has."""
+    return [op for op in op_db if _public(op, candidate()) is not None]
+
+
+def title(op: Any) -> str:
+    return op.name + (f".{op.variant_test_name}" if op.variant_test_name else "")
+
+
+# -------------------------------------------------------------------------------------------------
+# Samples
+# -------------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def samples_of(op: Any, dtype: torch.dtype, grad: bool, limit: int) -> list:
+    """At most `limit` of the operator's samples, spread evenly over all of them."""
+    torch.manual_seed(0)
+    samples = list(op.sample_inputs("cpu", dtype, requires_grad=grad))
+    count = min(limit, len(samples))
+    return [samples[i * len(samples) // count] for i in range(count)]
+
+
+def flat(nest: Any) -> list:
+    """The tensors of a nest, in order."""
+    if isinstance(nest, dict):
+        nest = list(nest.values())
+    if isinstance(nest, (tuple, list)):
+        return [tensor for item in nest for tensor in flat(item)]
+    return [nest] if hasattr(nest, "requires_grad") else []
+
+
+def translated(value: Any, known: dict | None = None) -> Any:
+    """The nest of torch's tensors, dtypes and devices in the candidate's own.
+
+    Tensors keep their strides and `requires_grad`; a tensor that occurs twice, in one nest or in
+    all that share `known`, becomes one tensor.
+    """
+    known = {} if known is None else known
+    lib = candidate()
+    match value:
+        case torch.Tensor():
+            if id(value) not in known:
+                known[id(value)] = value, _tensor(lib, value)
+            return known[id(value)][1]
+        case torch.dtype() | torch.layout() | torch.memory_format():
+            return getattr(lib, str(value).removeprefix("torch."))
+        case torch.device():
+            return _place()
+        case torch.Size() | tuple() | list():
+            items = [translated(item, known) for item in value]
+            return items if isinstance(value, list) else tuple(items)
+        case dict():
+            return {key: _place() if key == "device" else translated(item, known)
+                    for key, item in value.items()}
+        case slice():
+            return slice(*(translated(end, known)
+                           for end in (value.start, value.stop, value.step)))
+    return value
+
+
+def _place() -> str:
+    return "cpu" if harness.DEVICE == "cpu" else "cuda"
+
+
+def _tensor(lib: Any, value: torch.Tensor) -> Any:
+    """The candidate's copy: the numbers of the whole storage, seen through the same strides."""
+    plain = value.detach()
+    if plain.is_conj() or plain.is_neg() or plain._is_zerotensor():
+        plain = plain.clone()
+    size = plain.untyped_storage().nbytes() // plain.itemsize
+    whole = plain.is_contiguous() and size == plain.numel()
+    tensor = lib.tensor(to_numpy(plain if whole else plain.as_strided((size,), (1,), 0)))
+    if dtype_name(plain) == "bfloat16":
+        tensor = tensor.to(lib.bfloat16)
+    tensor = tensor.to(_place())
+    if not whole:
+        tensor = tensor.as_strided(plain.shape, plain.stride(), plain.storage_offset())
+    return tensor.requires_grad_(value.requires_grad)
