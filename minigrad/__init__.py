@@ -57,6 +57,9 @@ from .ops.creation import (
     arange, empty, empty_like, empty_strided, eye, fill, full, full_like, linspace, logspace,
     ones, ones_like, range, scalar_tensor, tril_indices, triu_indices, zeros, zeros_like,
 )
+from .ops.cumulative import (
+    cumprod, cumsum, logcumsumexp,
+)
 from .ops.dropout import (
     alpha_dropout, dropout, feature_alpha_dropout, feature_dropout,
 )
@@ -65,6 +68,9 @@ from .ops.einsum import (
 )
 from .ops.embedding import (
     embedding,
+)
+from .ops.extremes import (
+    amax, amin, aminmax, argmax, argmin, max, median, min,
 )
 from .ops.from_data import (
     as_tensor, asarray, from_numpy, frombuffer, tensor,
@@ -108,8 +114,7 @@ from .ops.random import (
     randn, randn_like, randperm,
 )
 from .ops.reduction import (
-    all, amax, amin, aminmax, any, argmax, argmin, count_nonzero, cumprod, cumsum, dist,
-    logcumsumexp, logsumexp, max, mean, median, min, nanmean, nansum, norm, prod, std, std_mean,
+    all, any, count_nonzero, dist, logsumexp, mean, nanmean, nansum, norm, prod, std, std_mean,
     sum, var, var_mean,
 )
 from .ops.scatter import (

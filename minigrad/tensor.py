@@ -15,6 +15,8 @@ from .ops import (
     comparison,
     convert,
     creation,
+    cumulative,
+    extremes,
     from_data,
     indexing,
     parts,
@@ -305,13 +307,13 @@ class Tensor(TensorBase):
     # --- reduction, sorting
     all, any, sum = reduction.all, reduction.any, reduction.sum
     mean, prod, var = reduction.mean, reduction.prod, reduction.var
-    std, max, min = reduction.std, reduction.max, reduction.min
-    amax, amin, aminmax = reduction.amax, reduction.amin, reduction.aminmax
-    argmax, argmin, median = reduction.argmax, reduction.argmin, reduction.median
-    norm, dist, cumprod = reduction.norm, reduction.dist, reduction.cumprod
-    cumsum, logcumsumexp, logsumexp = reduction.cumsum, reduction.logcumsumexp, reduction.logsumexp
+    std, max, min = reduction.std, extremes.max, extremes.min
+    amax, amin, aminmax = extremes.amax, extremes.amin, extremes.aminmax
+    argmax, argmin, median = extremes.argmax, extremes.argmin, extremes.median
+    norm, dist, cumprod = reduction.norm, reduction.dist, cumulative.cumprod
+    cumsum, logcumsumexp, logsumexp = cumulative.cumsum, cumulative.logcumsumexp, reduction.logsumexp
     count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
-    cumsum_, cumprod_ = inplace(reduction.cumsum), inplace(reduction.cumprod)
+    cumsum_, cumprod_ = inplace(cumulative.cumsum), inplace(cumulative.cumprod)
 
     sort, argsort, msort = sorting.sort, sorting.argsort, sorting.msort
     topk, kthvalue, unique = sorting.topk, sorting.kthvalue, sorting.unique

@@ -7,7 +7,7 @@ from typing import Any
 from ..primitive import derivative, primitive
 from .arithmetic import add_number, sub_number
 from .loss import reduce_loss, reduced, reduction_name, refuse_gradient, share
-from .pointwise import where
+from .choosing import where
 from .reduction import norm_over
 from .views import broadcast_tensors
 

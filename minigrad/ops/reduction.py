@@ -15,9 +15,8 @@ from ..primitive import derivative, primitive
 from .dims import wrap_dim, wrap_dims
 
 __all__ = [
-    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "cumprod",
-    "cumsum", "dist", "logcumsumexp", "logsumexp", "max", "mean", "median", "min", "nanmean",
-    "nansum", "norm", "prod", "std", "std_mean", "sum", "var", "var_mean", "vector_norm"]
+    "all", "any", "count_nonzero", "dist", "logsumexp", "mean", "nanmean", "nansum", "norm",
+    "prod", "std", "std_mean", "sum", "var", "var_mean", "vector_norm"]
 
 # --- sum and mean --------------------------------------------------------------------------------
 
@@ -59,7 +58,7 @@ def spread(reduced: Any, shape: tuple, dims: tuple, keepdim: bool) -> Any:
     return reduced.expand(shape)
 
 
-def _summable(input: Any, dtype: Any) -> Any:
+def summable(input: Any, dtype: Any) -> Any:
     """The input in the dtype that a sum accumulates in: integers and bools add up in int64."""
     if dtype is not None:
         return input.to(dtype)
@@ -68,14 +67,14 @@ def _summable(input: Any, dtype: Any) -> Any:
 
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum of all elements, or over `dim` (an int or several)."""
-    input = _summable(input, dtype)
+    input = summable(input, dtype)
     if dim is None and not keepdim:
         return _sum_all(input)
-    dims = _reduced_dims(dim, input._data.ndim)
+    dims = reduced_dims(dim, input._data.ndim)
     return _sum_dims(input, dim=dims, keepdim=keepdim)
 
 
-def _reduced_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+def reduced_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     """The dims to reduce: all for None and for an empty list; none exist in a 0-d tensor."""
     dims = wrap_dims(None if dim in ((), []) else dim, ndim)
     return dims if ndim else ()
@@ -113,7 +112,7 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
             f"complex dtype. Got: {input.dtype.scalar_name}")
     if dim is None and not keepdim:
         return _mean_all(input)
-    return _mean_dims(input, dim=_reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _mean_dims(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
 @primitive(name="nansum")
@@ -127,8 +126,8 @@ derivative(_nansum, input=lambda g, input, input_shape, dim, keepdim: spread(
 
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum with nan counted as 0."""
-    input = _summable(input, dtype)
-    return _nansum(input, dim=_reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    input = summable(input, dtype)
+    return _nansum(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
@@ -182,61 +181,11 @@ def products_of_others(input: Any, dim: int) -> Any:
 
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The product of all elements, or along `dim`."""
-    input = _summable(input, dtype)
+    input = summable(input, dtype)
     if dim is None:
         return _prod_all(input)
     return _prod_dim(input, dim=wrap_dim(dim, input._data.ndim), keepdim=keepdim) \
         if input._data.ndim else _prod_all(input)
-
-
-# --- running sums and products -------------------------------------------------------------------
-
-@primitive(name="cumsum")
-def _cumsum(xp, input, *, dim):
-    return input.cumsum(axis=dim) if input.ndim else input.copy()
-
-
-derivative(_cumsum, input=lambda g, dim: reversed_cumsum(g, dim))
-
-
-def reversed_cumsum(g: Any, dim: int) -> Any:
-    """The sums from each place to the end: the transpose of `cumsum`."""
-    return g.flip(dim).cumsum(dim).flip(dim) if g._data.ndim else g
-
-
-def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    r"""$y_i = \sum_{j \le i} a_j$ along `dim`."""
-    return _cumsum(_summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
-
-
-@primitive(name="cumprod")
-def _cumprod(xp, input, *, dim):
-    return input.cumprod(axis=dim) if input.ndim else input.copy()
-
-
-derivative(_cumprod, input=lambda g, input, result, dim: _cumprod_rule(g, input, result, dim))
-
-
-def _cumprod_rule(g, input, result, dim):
-    r"""$\bar a_k = \sum_{i \ge k} \bar y_i \prod_{j \le i, j \ne k} a_j$, without dividing by $a_k$
-    where there is a zero."""
-    if not input._data.ndim or not input._data.size:
-        return g
-    if not bool((input == 0).any()):
-        return reversed_cumsum(g * result.conj(), dim) / input.conj()
-    size, parts = input._data.shape[dim], []
-    for k in range(size):
-        before = input.narrow(dim, 0, k).prod(dim, keepdim=True)
-        from .joining import cat
-
-        rest = cat([before, input.narrow(dim, k + 1, size - k - 1)], dim).cumprod(dim)
-        parts.append((g.narrow(dim, k, size - k) * rest.conj()).sum(dim, keepdim=True))
-    return cat(parts, dim)
-
-
-def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    r"""$y_i = \prod_{j \le i} a_j$ along `dim`."""
-    return _cumprod(_summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
 
 
 # --- spread: var and std -------------------------------------------------------------------------
@@ -279,7 +228,7 @@ def _spread(function: Any, name: str) -> Any:
             correction = 1 if unbiased is None else int(unbiased)
         if input._data.dtype.kind in "biu":
             raise RuntimeError("std and var only support floating point and complex dtypes")
-        return function(input, dim=_reduced_dims(dim, input._data.ndim), correction=correction,
+        return function(input, dim=reduced_dims(dim, input._data.ndim), correction=correction,
                         keepdim=keepdim)
 
     measure.__name__ = name
@@ -327,234 +276,6 @@ var_mean = _spread(_var_mean, "(var, mean)")
 std_mean = _spread(_std_mean, "(std, mean)")
 
 
-# --- the largest and the smallest ----------------------------------------------------------------
-
-class _Pair:
-    """Named results, printed as torch prints them."""
-
-    def __repr__(self) -> str:
-        fields = ",\n".join(f"{name}={value!r}" for name, value in
-                            zip(self._fields, self, strict=True))
-        return f"torch.return_types.{type(self).__name__}(\n{fields})"
-
-
-def return_type(name: str, *fields: str) -> Any:
-    """A tuple with named fields, such as `max(values=..., indices=...)`."""
-    base = namedtuple(name, fields)  # noqa: PYI024
-    return type(name, (_Pair, base), {"__slots__": ()})
-
-
-MaxResult = return_type("max", "values", "indices")
-MinResult = return_type("min", "values", "indices")
-MedianResult = return_type("median", "values", "indices")
-AminmaxResult = return_type("aminmax", "min", "max")
-
-
-@primitive(promote="exact", name="max", outputs=("values", "indices"))
-def _max_dim(xp, input, *, dim, keepdim):
-    return _at_index(xp, input, xp.argmax(input, axis=dim), dim, keepdim)
-
-
-@primitive(promote="exact", name="min", outputs=("values", "indices"))
-def _min_dim(xp, input, *, dim, keepdim):
-    return _at_index(xp, input, xp.argmin(input, axis=dim), dim, keepdim)
-
-
-def _at_index(xp, array, index, dim, keepdim):
-    """The elements at `index` along `dim`, with the index: the first of equals, nan before all."""
-    if not array.ndim:
-        return array.copy(), xp.zeros((), xp.int64)
-    index = xp.expand_dims(index, dim)
-    values = xp.take_along_axis(array, index, axis=dim)
-    if not keepdim:
-        values, index = values.squeeze(dim), index.squeeze(dim)
-    return values, index.astype(xp.int64, copy=False)
-
-
-for _op in (_max_dim, _min_dim):
-    derivative(_op, input=lambda g, input_shape, indices, dim, keepdim: put_along(
-        g, input_shape, indices, dim, keepdim))
-
-
-def put_along(g: Any, shape: tuple, indices: Any, dim: int, keepdim: bool) -> Any:
-    """Zeros of `shape` with `g` at `indices` along `dim`: the transpose of picking them out."""
-    if not shape:
-        return g
-    if not keepdim:
-        g, indices = g.unsqueeze(dim), indices.unsqueeze(dim)
-    return g.new_zeros(shape).scatter(dim, indices, g)
-
-
-@primitive(promote="exact", name="max", overload=1)
-def _max_all(xp, input):
-    r"""$\max_i a_i$; equal maxima share the gradient."""
-    return input.max()
-
-
-@primitive(promote="exact", name="min", overload=1)
-def _min_all(xp, input):
-    r"""$\min_i a_i$; equal minima share the gradient."""
-    return input.min()
-
-
-@primitive(promote="exact", name="amax")
-def _amax(xp, input, *, dim, keepdim):
-    return input.max(axis=dim, keepdims=keepdim)
-
-
-@primitive(promote="exact", name="amin")
-def _amin(xp, input, *, dim, keepdim):
-    return input.min(axis=dim, keepdims=keepdim)
-
-
-for _op in (_max_all, _min_all):
-    derivative(_op, input=lambda g, input, result: _shared(g, input, result, None))
-for _op in (_amax, _amin):
-    derivative(_op, input=lambda g, input, result, input_shape, dim, keepdim: _shared(
-        spread(g, input_shape, dim, keepdim), input, spread(result, input_shape, dim, keepdim),
-        dim))
-
-
-def _shared(g, input, extreme, dim):
-    """`g` divided equally among the elements that are the extreme."""
-    mask = (input == extreme) | (input.isnan() & extreme.isnan()) if \
-        input.is_floating_point() else input == extreme
-    return (g / mask.sum(dim, dim is not None)).masked_fill(~mask, 0)
-
-
-def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: str) -> Any:
-    def function(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-        other = dim if isinstance(dim, TensorBase) else other
-        if other is not None:
-            return getattr(input, pairwise)(other)
-        if dim is None:
-            if not input._data.size:
-                raise RuntimeError(f"{name}(): Expected reduction dim to be specified for "
-                                   "input.numel() == 0. Specify the reduction dim with the 'dim' "
-                                   "argument.")
-            return full(input)
-        dim = _nonempty(name, input, dim)
-        return result(*along(input, dim=dim, keepdim=keepdim))
-
-    function.__name__ = name
-    function.__doc__ = (f"The {name}imum of all elements; along `dim`, with its index (the first "
-                        "of equals); or of two tensors, elementwise.")
-    return function
-
-
-def _nonempty(name: str, input: Any, dim: int) -> int:
-    dim = wrap_dim(dim, input._data.ndim)
-    if input._data.ndim and not input._data.shape[dim]:
-        raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
-    return dim
-
-
-max = _extreme("max", _max_all, _max_dim, MaxResult, "maximum")
-min = _extreme("min", _min_all, _min_dim, MinResult, "minimum")
-
-
-def amax(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
-    """The largest over `dim`; equal ones share the gradient."""
-    return _amax(input, dim=_extreme_dims("amax", input, dim), keepdim=keepdim)
-
-
-def amin(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
-    """The smallest over `dim`; equal ones share the gradient."""
-    return _amin(input, dim=_extreme_dims("amin", input, dim), keepdim=keepdim)
-
-
-def _extreme_dims(name: str, input: Any, dim: Any) -> tuple:
-    if dim == () and not input._data.size:
-        raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == "
-                           "0. Specify the reduction dim with the 'dim' argument.")
-    dims = _reduced_dims(dim, input._data.ndim)
-    for each in dims:
-        _nonempty(name, input, each)
-    return dims
-
-
-@primitive(promote="exact", name="aminmax", outputs=("min", "max"))
-def _aminmax(xp, input, *, dim, keepdim):
-    return input.min(axis=dim, keepdims=keepdim), input.max(axis=dim, keepdims=keepdim)
-
-
-def _aminmax_rule(grads, input, min, max, input_shape, dim, keepdim):
-    parts = [_shared(spread(g, input_shape, dim, keepdim), input,
-                     spread(extreme, input_shape, dim, keepdim), dim)
-             for g, extreme in zip(grads, (min, max), strict=True) if g is not None]
-    return builtins.sum(parts)
-
-
-derivative(_aminmax, input=_aminmax_rule)
-
-
-def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
-    """`(min, max)`; equal ones share the gradient."""
-    dims = _extreme_dims("aminmax", input, () if dim is None else dim)
-    return AminmaxResult(*_aminmax(input, dim=dims, keepdim=keepdim))
-
-
-@primitive(promote="exact", name="argmax")
-def _argmax(xp, input, *, dim, keepdim):
-    return xp.argmax(input) if dim is None else xp.argmax(input, axis=dim, keepdims=keepdim)
-
-
-@primitive(promote="exact", name="argmin")
-def _argmin(xp, input, *, dim, keepdim):
-    return xp.argmin(input) if dim is None else xp.argmin(input, axis=dim, keepdims=keepdim)
-
-
-def _arg(function: Any, name: str, input: Any, dim: int | None, keepdim: bool) -> Any:
-    if dim is None or not input._data.ndim:
-        if not input._data.size:
-            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() "
-                             "== 0.")
-        found = function(input, dim=None, keepdim=False)
-        return found.reshape([1] * input._data.ndim) if keepdim else found
-    return function(input, dim=_nonempty(name, input, dim), keepdim=keepdim)
-
-
-def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The index of the largest element (of the flattened tensor without `dim`)."""
-    return _arg(_argmax, "argmax", input, dim, keepdim)
-
-
-def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The index of the smallest element (of the flattened tensor without `dim`)."""
-    return _arg(_argmin, "argmin", input, dim, keepdim)
-
-
-@primitive(promote="exact", name="median")
-def _median_all(xp, input):
-    return _median.op.kernel(xp, input.reshape(-1), dim=0, keepdim=False)[0]
-
-
-derivative(_median_all, input=lambda g, input, result: _shared(g, input, result, None))
-
-
-@primitive(promote="exact", name="median", overload=1, outputs=("values", "indices"))
-def _median(xp, input, *, dim, keepdim):
-    if not input.ndim:
-        return input.copy(), xp.zeros((), xp.int64)
-    order = xp.argsort(input, axis=dim, kind="stable")
-    nan_first = xp.isnan(input).any(axis=dim, keepdims=True) if input.dtype.kind == "f" else False
-    middle = xp.take(order, xp.asarray([(input.shape[dim] - 1) // 2]), axis=dim)
-    index = xp.where(nan_first, xp.expand_dims(xp.argmax(xp.isnan(input), axis=dim), dim),
-                     middle) if nan_first is not False else middle
-    return _at_index(xp, input, index.squeeze(dim), dim, keepdim)
-
-
-derivative(_median, input=lambda g, input_shape, indices, dim, keepdim: put_along(
-    g, input_shape, indices, dim, keepdim))
-
-
-def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The middle element, the lower of two; along `dim` with its index."""
-    if dim is None:
-        return _median_all(input)
-    return MedianResult(*_median(input, dim=_nonempty("median", input, dim), keepdim=keepdim))
-
-
 # --- truth ---------------------------------------------------------------------------------------
 
 @primitive(promote="exact", name="all")
@@ -569,12 +290,12 @@ def _any(xp, input, *, dim, keepdim):
 
 def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether every element is nonzero."""
-    return _all(input, dim=_reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _all(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether some element is nonzero."""
-    return _any(input, dim=_reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _any(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
 # --- norms ---------------------------------------------------------------------------------------
@@ -625,7 +346,7 @@ def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False
     if input._data.dtype.kind in "biu":
         raise RuntimeError("linalg.vector_norm: Expected a floating point or complex tensor as "
                            f"input. Got {input.dtype.scalar_name}")
-    return _vector_norm(input, ord=ord, dim=_reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _vector_norm(input, ord=ord, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False,
@@ -669,34 +390,4 @@ derivative(_logsumexp, input=lambda g, input, result, input_shape, dim, keepdim:
 
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     r"""$\ln\sum_i e^{a_i}$ over `dim`, without overflow."""
-    return _logsumexp(input, dim=_reduced_dims(dim, input._data.ndim), keepdim=keepdim)
-
-
-def logcumsumexp(input: Any, dim: int) -> Any:
-    r"""$\ln\sum_{j \le i} e^{a_j}$ along `dim`."""
-    return _logcumsumexp(input, dim=wrap_dim(dim, input._data.ndim))
-
-
-@primitive(promote="int_to_float", name="logcumsumexp")
-def _logcumsumexp(xp, input, *, dim):
-    return xp.logaddexp.accumulate(input, axis=dim) if input.ndim else input.copy()
-
-
-def _logcumsumexp_rule(g, input, result, dim):
-    r"""$\bar a_i = e^{a_i}\sum_{j \ge i} \bar y_j e^{-y_j}$, positive and negative $\bar y$ apart.
-
-    Apart, both sums can be taken as logarithms: $e^{a_i}$ alone would overflow. "log 0" is a huge
-    negative number, not -inf, whose own derivative would be nan.
-    """
-    never = float(np.finfo(g._data.dtype).min) / 4
-
-    def part(positive):
-        none = positive <= 0
-        log_g = positive.masked_fill(none, 1).log().masked_fill(none, never)
-        later = (log_g - result).flip(dim).logcumsumexp(dim).flip(dim)
-        return (later + input).exp()
-
-    return part(g) - part(-g)
-
-
-derivative(_logcumsumexp, input=_logcumsumexp_rule)
+    return _logsumexp(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)

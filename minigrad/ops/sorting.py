@@ -17,7 +17,7 @@ from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
-from .reduction import put_along, return_type
+from .extremes import put_along, return_type
 
 __all__ = [
     "argsort", "bincount", "bucketize", "histc", "isin", "kthvalue", "msort", "searchsorted",

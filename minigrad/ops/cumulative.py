@@ -1,0 +1,95 @@
+"""Running sums and products: each place holds the reduction of all up to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..primitive import derivative, primitive
+from .dims import wrap_dim
+from .reduction import summable
+
+__all__ = [
+    "cumprod", "cumsum", "logcumsumexp"]
+
+# --- running sums and products -------------------------------------------------------------------
+
+@primitive(name="cumsum")
+def _cumsum(xp, input, *, dim):
+    return input.cumsum(axis=dim) if input.ndim else input.copy()
+
+
+derivative(_cumsum, input=lambda g, dim: reversed_cumsum(g, dim))
+
+
+def reversed_cumsum(g: Any, dim: int) -> Any:
+    """The sums from each place to the end: the transpose of `cumsum`."""
+    return g.flip(dim).cumsum(dim).flip(dim) if g._data.ndim else g
+
+
+def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    r"""$y_i = \sum_{j \le i} a_j$ along `dim`."""
+    return _cumsum(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
+
+
+@primitive(name="cumprod")
+def _cumprod(xp, input, *, dim):
+    return input.cumprod(axis=dim) if input.ndim else input.copy()
+
+
+derivative(_cumprod, input=lambda g, input, result, dim: _cumprod_rule(g, input, result, dim))
+
+
+def _cumprod_rule(g, input, result, dim):
+    r"""$\bar a_k = \sum_{i \ge k} \bar y_i \prod_{j \le i, j \ne k} a_j$, without dividing by $a_k$
+    where there is a zero."""
+    if not input._data.ndim or not input._data.size:
+        return g
+    if not bool((input == 0).any()):
+        return reversed_cumsum(g * result.conj(), dim) / input.conj()
+    size, parts = input._data.shape[dim], []
+    for k in range(size):
+        before = input.narrow(dim, 0, k).prod(dim, keepdim=True)
+        from .joining import cat
+
+        rest = cat([before, input.narrow(dim, k + 1, size - k - 1)], dim).cumprod(dim)
+        parts.append((g.narrow(dim, k, size - k) * rest.conj()).sum(dim, keepdim=True))
+    return cat(parts, dim)
+
+
+def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    r"""$y_i = \prod_{j \le i} a_j$ along `dim`."""
+    return _cumprod(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
+
+
+# --- running sums of exponentials ----------------------------------------------------------------
+
+def logcumsumexp(input: Any, dim: int) -> Any:
+    r"""$\ln\sum_{j \le i} e^{a_j}$ along `dim`."""
+    return _logcumsumexp(input, dim=wrap_dim(dim, input._data.ndim))
+
+
+@primitive(promote="int_to_float", name="logcumsumexp")
+def _logcumsumexp(xp, input, *, dim):
+    return xp.logaddexp.accumulate(input, axis=dim) if input.ndim else input.copy()
+
+
+def _logcumsumexp_rule(g, input, result, dim):
+    r"""$\bar a_i = e^{a_i}\sum_{j \ge i} \bar y_j e^{-y_j}$, positive and negative $\bar y$ apart.
+
+    Apart, both sums can be taken as logarithms: $e^{a_i}$ alone would overflow. "log 0" is a huge
+    negative number, not -inf, whose own derivative would be nan.
+    """
+    never = float(np.finfo(g._data.dtype).min) / 4
+
+    def part(positive):
+        none = positive <= 0
+        log_g = positive.masked_fill(none, 1).log().masked_fill(none, never)
+        later = (log_g - result).flip(dim).logcumsumexp(dim).flip(dim)
+        return (later + input).exp()
+
+    return part(g) - part(-g)
+
+
+derivative(_logcumsumexp, input=_logcumsumexp_rule)
