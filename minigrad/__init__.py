@@ -60,6 +60,9 @@ from .ops.creation import (
 from .ops.cumulative import (
     cumprod, cumsum, logcumsumexp,
 )
+from .ops.distributions import (
+    bernoulli, binomial, multinomial, normal, poisson,
+)
 from .ops.dropout import (
     alpha_dropout, dropout, feature_alpha_dropout, feature_dropout,
 )
@@ -110,8 +113,7 @@ from .ops.queries import (
     can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,
 )
 from .ops.random import (
-    bernoulli, binomial, multinomial, normal, poisson, rand, rand_like, randint, randint_like,
-    randn, randn_like, randperm,
+    rand, rand_like, randint, randint_like, randn, randn_like, randperm,
 )
 from .ops.reduction import (
     all, any, count_nonzero, dist, logsumexp, mean, nanmean, nansum, norm, prod, std, std_mean,

@@ -48,6 +48,11 @@ class dtype:
     def __reduce__(self) -> str:
         return self.name
 
+    @property
+    def c_name(self) -> str:
+        """The C++ type, which some of torch's messages name."""
+        return _C_NAMES.get(self.name, self.name)
+
     def to_real(self) -> dtype:
         """The type of the real and imaginary parts: complex64 -> float32."""
         return _REAL_PARTS.get(self, self)
@@ -56,6 +61,11 @@ class dtype:
         """The complex type with this precision: float64 -> complex128, float32 -> complex64."""
         return _COMPLEX_OF.get(self, complex64)
 
+
+_C_NAMES = {
+    "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int",
+    "int64": "long int", "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float",
+    "float64": "double", "complex64": "c10::complex<float>", "complex128": "c10::complex<double>"}
 
 BOOL, INTEGER, FLOATING, COMPLEX = 0, 1, 2, 3  # the categories, in promotion order
 

@@ -63,7 +63,7 @@ def check_may_record(self: TensorBase) -> None:
     if view is not None:
         if view.origin != "view":
             raise RuntimeError(_forbidden_write(self, view.origin))
-        if view.base._node is None and view.base._tracked and view.base.requires_grad:
+        if view.base.grad_fn is None and self.requires_grad:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an "
                                "in-place operation.")
     if self.requires_grad and self.grad_fn is None:

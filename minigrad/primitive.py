@@ -151,6 +151,7 @@ class Op:
         self.differentiable: tuple[int, ...] = ()  # positions of the inputs that have a rule
         self.every_input = False
         self.plans: dict[Any, Plan] = {}
+        self.refuse: Callable | None = None  # raises for operands that the kernel cannot judge
         self.number_form: Op | None = None  # torch's other overload: its last input is a number
         camel = "".join(word.capitalize() if word.islower() else word
                         for word in name.strip("_").split("_"))
@@ -343,6 +344,8 @@ def _general(op: Op) -> Callable:
 
 def run(op: Op, inputs: tuple, values: dict) -> Any:
     """Call the kernel on converted arrays, then wrap or record what it returns."""
+    if op.refuse is not None:
+        op.refuse(inputs)
     if op.number_form is not None and not isinstance(inputs[-1], TensorBase):
         op = op.number_form
     inputs, arrays, xp, result_dtype = op.convert(op, inputs)

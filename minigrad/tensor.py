@@ -16,6 +16,7 @@ from .ops import (
     convert,
     creation,
     cumulative,
+    distributions,
     extremes,
     from_data,
     indexing,
@@ -307,12 +308,13 @@ class Tensor(TensorBase):
     # --- reduction, sorting
     all, any, sum = reduction.all, reduction.any, reduction.sum
     mean, prod, var = reduction.mean, reduction.prod, reduction.var
-    std, max, min = reduction.std, extremes.max, extremes.min
+    std, norm, dist = reduction.std, reduction.norm, reduction.dist
+    count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
+    logsumexp, max, min = reduction.logsumexp, extremes.max, extremes.min
     amax, amin, aminmax = extremes.amax, extremes.amin, extremes.aminmax
     argmax, argmin, median = extremes.argmax, extremes.argmin, extremes.median
-    norm, dist, cumprod = reduction.norm, reduction.dist, cumulative.cumprod
-    cumsum, logcumsumexp, logsumexp = cumulative.cumsum, cumulative.logcumsumexp, reduction.logsumexp
-    count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
+    cumsum, cumprod = cumulative.cumsum, cumulative.cumprod
+    logcumsumexp = cumulative.logcumsumexp
     cumsum_, cumprod_ = inplace(cumulative.cumsum), inplace(cumulative.cumprod)
 
     sort, argsort, msort = sorting.sort, sorting.argsort, sorting.msort
@@ -401,7 +403,7 @@ class Tensor(TensorBase):
     exponential_, geometric_, cauchy_ = (
         ops_random.exponential_, ops_random.geometric_, ops_random.cauchy_)
     random_, bernoulli_ = ops_random.random_, ops_random.bernoulli_
-    bernoulli, multinomial = ops_random.bernoulli, ops_random.multinomial
+    bernoulli, multinomial = distributions.bernoulli, distributions.multinomial
 
 
 core.Tensor = Tensor

@@ -71,7 +71,7 @@ def grad(outputs: Tensors, inputs: Tensors, grad_outputs: Any = None,
                          "materialize_grads=True, but got: allow_unused=False.")
     roots, targets = _as_tuple(outputs), _as_tuple(inputs)
     if not targets:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     gradients = _initial_gradients(roots, _as_gradients(grad_outputs, len(roots)))
     _check_roots(roots)
     _check_inputs(targets)

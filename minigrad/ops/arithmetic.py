@@ -39,15 +39,27 @@ derivative(add,
 def sub(xp, input, other, *, alpha=1, out=None):
     r"""$y = a - \alpha b$. Bool tensors are refused: `~` or `^` is what they have."""
     if input.dtype.kind == "b":
-        raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. If you are "
-            "trying to invert a mask, use the `~` or `logical_not()` operator instead.")
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. "
+                           "Use the `^` or `logical_xor()` operator instead.")
     return xp.subtract(input, other if alpha == 1 else scaled(xp, other, alpha), out=out)
 
 
 derivative(sub,
     input=lambda g: g,
     other=lambda g, alpha: -g if alpha == 1 else g * -alpha.conjugate())
+
+
+def _refuse_bool(operands):
+    """A mask beside a number or a tensor of another dtype, before it is promoted."""
+    kinds = [isinstance(each, bool) or isinstance(each, TensorBase)
+             and each._data.dtype.kind == "b" for each in operands]
+    if any(kinds) and not all(kinds):
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If "
+                           "you are trying to invert a mask, use the `~` or `logical_not()` "
+                           "operator instead.")
+
+
+sub.op.refuse = _refuse_bool
 
 
 def scaled(xp, array, alpha):
@@ -64,6 +76,7 @@ def rsub(xp, input, other, *, alpha=1):
     return xp.subtract(other, input if alpha == 1 else scaled(xp, input, alpha))
 
 
+rsub.op.refuse = _refuse_bool
 derivative(rsub,
     input=lambda g, alpha: -g if alpha == 1 else g * -alpha,
     other=lambda g: g)

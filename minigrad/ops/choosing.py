@@ -172,7 +172,7 @@ def masked(g: Any, mask: Any) -> Any:
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     """Every element raised to `min` and lowered to `max` (numbers, tensors; one may be None)."""
     if min is None and max is None:
-        raise ValueError("torch.clamp: At least one of 'min' or 'max' must not be None")
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
         return _clamp_tensors(input, min, max)
     if input._data.dtype.kind in "biu" and (isinstance(min, float) or isinstance(max, float)):
@@ -277,7 +277,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """`value` (a number or a 0-d tensor) wherever `mask` holds."""
     if mask.dtype.name != "bool":
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype "
-                           f"{mask.dtype.name}")
+                           f"{mask.dtype.c_name}")
     if isinstance(value, TensorBase):
         if value._data.ndim:
             raise RuntimeError("masked_fill_ only supports a 0-dimensional value tensor, but got "

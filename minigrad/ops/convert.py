@@ -75,7 +75,15 @@ def type_(input: Any, dtype: Any = None) -> Any:
     if dtype is None:
         prefix = "" if input.device.type == "cpu" else "cuda."
         return f"torch.{prefix}{input.dtype.scalar_name}Tensor"
-    return to(input, dtype)
+    if isinstance(dtype, dtypes.dtype):
+        return to(input, dtype)
+    if not isinstance(dtype, str | type):
+        raise TypeError("dtype must be a type, str, or dtype object")
+    name = dtype if isinstance(dtype, str) else dtype.__name__
+    for known in dtypes.ALL:
+        if name.removeprefix("torch.") == f"{known.scalar_name}Tensor":
+            return to(input, known)
+    raise ValueError(f"invalid type: '{name}'")
 
 
 def cpu(input: Any) -> Any:
@@ -127,7 +135,7 @@ def detach_(input: Any) -> Any:
                            " is set as True, gradients are views of DDP buckets, and hence "
                            "detach_() cannot be called on these gradients. To fix this error, "
                            "please refer to the Optimizer.zero_grad() function in "
-                           "torch/optim/optimizer.py as a solution.")
+                           "torch/optim/optimizer.py as the solution.")
     input._node, input._output, input._tracked = None, 0, False
     return input
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
+from .joining import cat
 from .reduction import summable
 
-__all__ = [
-    "cumprod", "cumsum", "logcumsumexp"]
+__all__ = ["cumprod", "cumsum", "logcumsumexp"]
 
-# --- running sums and products -------------------------------------------------------------------
 
 @primitive(name="cumsum")
 def _cumsum(xp, input, *, dim):
@@ -51,8 +50,6 @@ def _cumprod_rule(g, input, result, dim):
     size, parts = input._data.shape[dim], []
     for k in range(size):
         before = input.narrow(dim, 0, k).prod(dim, keepdim=True)
-        from .joining import cat
-
         rest = cat([before, input.narrow(dim, k + 1, size - k - 1)], dim).cumprod(dim)
         parts.append((g.narrow(dim, k, size - k) * rest.conj()).sum(dim, keepdim=True))
     return cat(parts, dim)
@@ -62,8 +59,6 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     r"""$y_i = \prod_{j \le i} a_j$ along `dim`."""
     return _cumprod(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
 
-
-# --- running sums of exponentials ----------------------------------------------------------------
 
 def logcumsumexp(input: Any, dim: int) -> Any:
     r"""$\ln\sum_{j \le i} e^{a_j}$ along `dim`."""

@@ -129,7 +129,9 @@ def _multiplied(left: Any, right: Any, holders: dict[int, int]) -> Any:
     """The product of two aligned operands. `holders` counts for each dim that is to be summed the
     operands that still have it; the dims that end here are summed, and kept as size 1."""
     a, b = left._data.shape, right._data.shape
-    inner, left_alone, right_alone = [], [], []
+    inner: list[int] = []
+    left_alone: list[int] = []
+    right_alone: list[int] = []
     for dim, count in holders.items():
         if a[dim] != 1 and b[dim] != 1:
             holders[dim] = count - 1

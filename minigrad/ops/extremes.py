@@ -11,10 +11,8 @@ from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .reduction import reduced_dims, spread
 
-__all__ = [
-    "amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min"]
+__all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min"]
 
-# --- the largest and the smallest ----------------------------------------------------------------
 
 class _Pair:
     """Named results, printed as torch prints them."""

@@ -12,6 +12,8 @@ there, else they go to the front: NumPy and torch agree.
 from __future__ import annotations
 
 import builtins
+import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from ..core import TensorBase, wrap
 from ..device import array_module
 from ..inplace import inplace
 from ..primitive import derivative, primitive
+from .convert import type_
+from .creation import element
 from .parts import _select, _slice
 from .views import alias, unsqueeze
 
@@ -36,8 +40,9 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     """`self[index] = value`: a copy into the view, or index_put_ where tensors index."""
     part, advanced = _basic(self, index)
     if not isinstance(value, TensorBase):
-        xp = array_module(self._data)
-        value = wrap(xp.asarray(value).astype(self._data.dtype))
+        if not isinstance(value, numbers.Number | np.bool_):
+            raise TypeError(f"can't assign a {_type_name(value)} to a {type_(self)}")
+        value = wrap(array_module(self._data).asarray(element(value, self._data.dtype)))
     if advanced is None:
         shape = value._data.shape
         while len(shape) > part._data.ndim and shape[0] == 1:  # torch drops leading ones
@@ -70,12 +75,12 @@ def _basic(self: Any, index: Any) -> tuple[Any, tuple | None]:
     used = builtins.sum(_dims_of(item) for item in items)
     ndim = self._data.ndim
     if used > ndim:
-        raise IndexError(f"too many indices for tensor of dimension {ndim}")
+        raise IndexError(f"too many indices for tensor of dimension {ndim}" if ndim else _OF_NOTHING)
     result, dim, advanced = self, 0, {}
-    for item in items:
+    for position, item in enumerate(items):
         kind = type(item)
         if kind is int or isinstance(item, np.integer):
-            result = _at(result, dim, int(item), self)
+            result = _at(result, dim, int(item), position)
         elif kind is slice:
             result = _sliced(result, dim, item)
             dim += 1
@@ -91,7 +96,7 @@ def _basic(self: Any, index: Any) -> tuple[Any, tuple | None]:
         else:
             places = _as_tensor(item, self)
             if places._data.ndim == 0 and places._data.dtype.kind in "iu":
-                result = _at(result, dim, int(places._data), self)
+                result = _at(result, dim, int(places._data), position)
                 continue
             if places._data.ndim == 0:
                 result = unsqueeze(result, dim)
@@ -114,14 +119,16 @@ def _dims_of(item: Any) -> int:
     return 1
 
 
-def _at(tensor: Any, dim: int, index: int, origin: Any) -> Any:
-    shape = tensor._data.shape
-    if dim >= len(shape):
-        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
-                         "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number")
-    size = shape[dim]
+_OF_NOTHING = ("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` "
+               "in C++ to convert a 0-dim tensor to a number")
+
+
+def _at(tensor: Any, dim: int, index: int, position: int) -> Any:
+    """One index of a dimension; torch's error counts the items of the index, not dimensions."""
+    size = tensor._data.shape[dim]
     if not -size <= index < size:
-        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {size}")
+        raise IndexError(f"index {index} is out of bounds for dimension {position} with size "
+                         f"{size}")
     return _select(tensor, dim=dim, index=index % size)
 
 
@@ -141,6 +148,11 @@ def _as_tensor(item: Any, self: Any) -> Any:
     """A tensor, list, range or array as the tensor of places it stands for."""
     if isinstance(item, TensorBase):
         array = item._data
+    elif isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
+    elif not isinstance(item, Sequence | np.ndarray):
+        raise IndexError("only integers, slices (`:`), ellipsis (`...`), None and long or byte "
+                         f"Variables are valid indices (got {_type_name(item)})")
     else:
         array = np.asarray([each.tolist() if isinstance(each, TensorBase) else each
                             for each in item] if isinstance(item, list | tuple) else item)
@@ -150,6 +162,11 @@ def _as_tensor(item: Any, self: Any) -> Any:
     if array.dtype == np.uint8:
         array = array.astype(bool)
     return wrap(array_module(self._data).asarray(array))
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _places(tensor: Any, advanced: dict[int, Any]) -> tuple:
@@ -166,12 +183,13 @@ def _places(tensor: Any, advanced: dict[int, Any]) -> tuple:
                                  f"match the shape of the indexed tensor {list(shape)} at index "
                                  f"{dim + i}")
         found[dim:dim + array.ndim] = array.nonzero()
-    for dim, array in enumerate(found):
-        if array is not None and array.size:
+    given = [(dim, array) for dim, array in enumerate(found) if array is not None]
+    for number, (dim, array) in enumerate(given):
+        if array.size:
             low, high = int(array.min()), int(array.max())
             if low < -shape[dim] or high >= shape[dim]:
                 wrong = low if low < -shape[dim] else high
-                raise IndexError(f"index {wrong} is out of bounds for dimension {dim} with size "
+                raise IndexError(f"index {wrong} is out of bounds for dimension {number} with size "
                                  f"{shape[dim]}")
     try:
         np.broadcast_shapes(*[array.shape for array in found if array is not None])

@@ -38,7 +38,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
     """The tensors one after the other along `dim`; empty tensors of shape (0,) are skipped."""
     tensors = list(tensors)
     if not tensors:
-        raise ValueError("expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     shapes = [each._data.shape for each in tensors]
     for i, shape in enumerate(shapes):
         if not shape:

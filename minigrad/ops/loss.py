@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core import mode
+from ..dtypes import get_default_dtype
 from ..primitive import derivative, primitive
 from .arithmetic import add_number, div_number, mul_number
 from .softmax import log_softmax
@@ -53,6 +54,13 @@ def reduce_loss(loss: Any, reduction: str) -> Any:
 def share(g: Any, shape: tuple, reduction: str) -> Any:
     """The gradient that each element's loss gets."""
     return g / math.prod(shape) if reduction == "mean" else g
+
+
+def add_double(input: Any, number: float) -> Any:
+    """`add_number` of a C++ double, which makes floats of integers."""
+    if input._data.dtype.kind in "biu":
+        input = input.to(get_default_dtype())
+    return add_number(input, other=number)
 
 
 def refuse_gradient(function: str, name: str, tensor: Any) -> None:

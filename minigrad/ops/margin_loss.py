@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..primitive import derivative, primitive
-from .arithmetic import add_number, sub_number
-from .loss import reduce_loss, reduced, reduction_name, refuse_gradient, share
+from .arithmetic import sub_number
 from .choosing import where
+from .loss import add_double, reduce_loss, reduced, reduction_name, refuse_gradient, share
 from .reduction import norm_over
 from .views import broadcast_tensors
 
@@ -25,7 +25,7 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} ")
-    loss = add_number(-target * (input1 - input2), other=margin).clamp_min(0)
+    loss = add_double(-target * (input1 - input2), margin).clamp_min(0)
     return reduce_loss(loss, reduction)
 
 
@@ -61,7 +61,7 @@ def soft_margin_loss(input: Any, target: Any, size_average: bool | None = None,
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6,
                       keepdim: bool = False) -> Any:
     r"""$\|a - b + \epsilon\|_p$ over the last dimension."""
-    return norm_over(add_number(x1 - x2, other=eps), ord=p, dim=(-1,), keepdim=keepdim)
+    return norm_over(add_double(x1 - x2, eps), ord=p, dim=(-1,), keepdim=keepdim)
 
 
 def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float = 1.0,
@@ -81,7 +81,7 @@ def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float
     far = pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = far.minimum(pairwise_distance(positive, negative, p, eps))
-    return reduce_loss((add_number(near, other=margin) - far).clamp_min(0), reduction)
+    return reduce_loss((add_double(near, margin) - far).clamp_min(0), reduction)
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
@@ -109,8 +109,8 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
                            f"inputs with sizes {list(input1._data.shape)} and "
                            f"{list(input2._data.shape)}.")
     product = (input1 * input2).sum(dim)
-    length1 = add_number((input1 * input1).sum(dim), other=eps)
-    length2 = add_number((input2 * input2).sum(dim), other=eps)
+    length1 = add_double((input1 * input1).sum(dim), eps)
+    length2 = add_double((input2 * input2).sum(dim), eps)
     cosine = product / (length1 * length2).sqrt()
     zeros = cosine.detach().zeros_like()
     same = where(target == 1, zeros.ones_like() - cosine, zeros)

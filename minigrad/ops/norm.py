@@ -169,7 +169,8 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None,
     r"""$y = \frac{x}{\sqrt{\overline{x^2} + \epsilon}}\,w$ over the last dimensions."""
     shape = _checked_shape("rms_norm", input, normalized_shape, "[*{}]")
     _check_parameters(shape, weight=weight)
-    _check_dtypes("rms_norm", input)
+    if input._data.dtype.kind in "biu":
+        raise NotImplementedError(f"\"rms_norm\" not implemented for '{input.dtype.scalar_name}'")
     dims = tuple(range(-len(shape), 0))
     wide = input.float() if input._data.dtype.itemsize == 2 else input
     eps = finfo(input.dtype).eps if eps is None else eps
@@ -298,12 +299,16 @@ def batch_norm(input: Any, running_mean: Any = None, running_var: Any = None, we
     In training the running statistics move towards the batch's by `momentum`, in place.
     """
     shape = input._data.shape
-    if len(shape) < 2:
-        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
-    count = math.prod(shape) // shape[1] if shape[1] else 0
+    count = math.prod((*shape[:1], *shape[2:]))
     if training and count == 1:
         raise ValueError("Expected more than 1 value per channel when training, got input size "
                          f"{input.size()}")
+    if not input._data.size:
+        result = input.clone()
+        result = result if weight is None else result * weight[0]
+        return result if bias is None else result + bias[0]
+    if len(shape) < 2:
+        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
     for name, tensor in (("running_mean", running_mean), ("running_var", running_var),
                          ("weight", weight), ("bias", bias)):
         if tensor is None:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core import TensorBase, wrap
+from ..core import TensorBase
 from ..primitive import derivative, primitive
 from .activation import logsigmoid
-from .arithmetic import add_number
-from .loss import reduce_loss, reduced, reduction_name, share
+from .loss import add_double, reduce_loss, reduced, reduction_name, share
 from .pointwise import xlogy
 
 __all__ = [
@@ -32,17 +31,39 @@ def _binary_cross_entropy(xp, input, target, weight=None, *, reduction):
 _LEAST = float(np.float32(1e-12))  # a float in torch's C++, also where the input is float64
 
 
-def _weigh(g: Any, weight: Any) -> Any:
+@primitive(name="binary_cross_entropy_backward")
+def _slope(xp, grad_output, input, target, weight=None, *, reduction):
+    r"""$\bar x = \bar\ell\,w\,\frac{x - y}{x(1 - x)}$; torch keeps the denominator above 0 here,
+    and in the derivatives of this by another small number, which the rules copy."""
+    slope = (input - target) / xp.maximum((1 - input) * input, input.dtype.type(_LEAST))
+    slope = grad_output * (slope if weight is None else slope * weight)
+    return slope / input.dtype.type(input.size) if reduction == "mean" else slope
+
+
+def _room(input: Any) -> Any:
+    """$x(1 - x)$, kept above 0."""
+    return (input + 1e-12) * (1 - input + 1e-12)
+
+
+def _weigh(g, weight):
     return g if weight is None else g * weight
 
 
+derivative(_slope,
+    grad_output=lambda g, input, target, weight, input_shape, reduction: _weigh(
+        share(g, input_shape, reduction), weight) * (input - target) / _room(input),
+    input=lambda g, grad_output, input, target, weight, input_shape, reduction: _weigh(
+        share(g, input_shape, reduction), weight) * grad_output * (
+            input * input - 2 * input * target + target) / _room(input) ** 2,
+    target=lambda g, grad_output, input, weight, input_shape, reduction: _weigh(
+        share(g, input_shape, reduction), weight) * -grad_output / (
+            (1 - input) * input).clamp_min(1e-12))
+
 derivative(_binary_cross_entropy,
-    input=lambda g, input, target, weight, input_shape, reduction: _weigh(
-        share(g, input_shape, reduction), weight) * (input - target) / (
-            (1 - input) * input).clamp_min(_LEAST),
+    input=lambda g, input, target, weight, reduction: _slope(
+        g, input, target, weight, reduction=reduction),
     target=lambda g, input, weight, input_shape, reduction: _weigh(
-        share(g, input_shape, reduction), weight) * (
-            (1 - input).log() - input.log()))
+        share(g, input_shape, reduction), weight) * ((1 - input).log() - input.log()))
 
 
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None,
@@ -143,7 +164,7 @@ def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool
     if log_input:
         loss = input.exp() - target * input
     else:
-        loss = input - target * add_number(input, other=eps).log()
+        loss = input - target * add_double(input, eps).log()
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
         loss = loss + stirling.masked_fill(target <= 1, 0)
@@ -164,7 +185,7 @@ def gaussian_nll_loss(input: Any, target: Any, var: Any, full: bool = False, eps
         raise ValueError(f"{reduction} is not valid")
     if (var._data < 0).any():
         raise ValueError("var has negative entry/entries")
-    var = wrap(var._data.clip(eps)) if not var.requires_grad else _clamped(var, eps)
+    var = _clamped(var, eps)
     loss = 0.5 * (var.log() + (input - target) ** 2 / var)
     return reduce_loss(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 

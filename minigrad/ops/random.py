@@ -1,4 +1,5 @@
-"""Random tensors. Here are torch's signatures and checks; the numbers come from random_streams.py.
+"""Random tensors: torch's signatures and checks. The numbers come from random_streams.py, and those
+with a tensor for a parameter are drawn in distributions.py.
 
 Note [Memory order]
 ~~~~~~~~~~~~~~~~~~~
@@ -16,17 +17,15 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from .. import random_rejection as rejection
 from .. import random_streams as streams
-from ..core import TensorBase, wrap
-from ..device import ARRAY_MODULES, host
+from ..core import TensorBase
+from ..device import host
 from ..inplace import inplace
 from ..primitive import derivative, primitive
 from .creation import dtype_argument, empty_like, finished, library_on, size_of, written
 
 __all__ = [
-    "bernoulli", "binomial", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
-    "randint_like", "randn", "randn_like", "randperm"]
+    "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm"]
 
 # --- filling -------------------------------------------------------------------------------------
 
@@ -45,7 +44,7 @@ def _memory_order(array: Any) -> list[int]:
     return sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
 
 
-def _generator(name: str, generator: Any) -> streams.Generator:
+def generator_or_default(name: str, generator: Any) -> streams.Generator:
     if generator is None:
         return streams.default_generator
     if not isinstance(generator, streams.Generator):
@@ -54,7 +53,7 @@ def _generator(name: str, generator: Any) -> streams.Generator:
     return generator
 
 
-def _require_float(kernel: str, dtype: np.dtype) -> None:
+def require_float(kernel: str, dtype: np.dtype) -> None:
     if dtype not in dtypes.DIFFERENTIABLE:
         raise _no_kernel(kernel, dtype)
 
@@ -64,7 +63,7 @@ def _no_kernel(kernel: str, dtype: np.dtype) -> NotImplementedError:
         f"\"{kernel}\" not implemented for '{dtypes.of(dtype).scalar_name}'")
 
 
-def _no_gradient(g: Any) -> Any:
+def no_gradient(g: Any) -> Any:
     return g.zeros_like()
 
 
@@ -82,7 +81,7 @@ def _filler(name: str, overload: int = 0) -> Callable:
                 generator, count, dtype, *values, **(
                     {"contiguous": contiguous} if name == "normal" else {})))
 
-        derivative(fill, input=_no_gradient)
+        derivative(fill, input=no_gradient)
         return inplace(fill)
 
     return declare
@@ -103,7 +102,7 @@ def uniform_(self: Any, from_: float = 0, to: float = 1, *, generator: Any = Non
              **more: Any) -> Any:
     """Overwrite with numbers uniform in [from, to)."""
     low = more.pop("from", from_)
-    _require_float("check_uniform_bounds", self._data.dtype)
+    require_float("check_uniform_bounds", self._data.dtype)
     kind = self.dtype.to_real()
     largest = _largest_float(kind)
     for what, bound in (("from", low), ("to", to)):
@@ -116,7 +115,7 @@ def uniform_(self: Any, from_: float = 0, to: float = 1, *, generator: Any = Non
         raise RuntimeError(f"uniform_ expects to-from <= std::numeric_limits<{kind.scalar_name}>"
                            f"::max(), but found to={to:g} and from={low:g} which result in "
                            "to-from to exceed the limit")
-    return _fill_uniform(self, generator=_generator("uniform_", generator),
+    return _fill_uniform(self, generator=generator_or_default("uniform_", generator),
                          values=(float(low), float(to)))
 
 
@@ -128,13 +127,13 @@ def _largest_float(kind: dtypes.dtype) -> float:
 
 def normal_(self: Any, mean: float = 0, std: float = 1, *, generator: Any = None) -> Any:
     """Overwrite with normal numbers."""
-    _check_std(std)
-    _require_float("normal_kernel_cpu", self._data.dtype)
-    return _fill_normal(self, generator=_generator("normal_", generator),
+    check_std(std)
+    require_float("normal_kernel_cpu", self._data.dtype)
+    return _fill_normal(self, generator=generator_or_default("normal_", generator),
                         values=(float(mean), float(std)))
 
 
-def _check_std(std: float) -> None:
+def check_std(std: float) -> None:
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
 
@@ -143,8 +142,8 @@ def log_normal_(self: Any, mean: float = 1, std: float = 2, *, generator: Any = 
     """Overwrite with exponentials of normal numbers."""
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
-    _require_float("log_normal_cpu", self._data.dtype)
-    return _fill_log_normal(self, generator=_generator("log_normal_", generator),
+    require_float("log_normal_cpu", self._data.dtype)
+    return _fill_log_normal(self, generator=generator_or_default("log_normal_", generator),
                             values=(float(mean), float(std)))
 
 
@@ -156,7 +155,7 @@ def exponential_(self: Any, lambd: float = 1, *, generator: Any = None) -> Any:
                            f"{self.dtype.scalar_name}")
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
-    return _fill_exponential(self, generator=_generator("exponential_", generator),
+    return _fill_exponential(self, generator=generator_or_default("exponential_", generator),
                              values=(float(lambd),))
 
 
@@ -166,7 +165,7 @@ def geometric_(self: Any, p: float, *, generator: Any = None) -> Any:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
     if self._data.dtype.kind in "bc":
         raise _no_kernel("geometric_cpu", self._data.dtype)
-    return _fill_geometric(self, generator=_generator("geometric_", generator),
+    return _fill_geometric(self, generator=generator_or_default("geometric_", generator),
                            values=(float(p),))
 
 
@@ -178,7 +177,7 @@ def cauchy_(self: Any, median: float = 0, sigma: float = 1, *, generator: Any = 
         raise RuntimeError("Cauchy distribution is a continuous probability distribution. dtype "
                            "must be a floating point but you specified "
                            f"{_C_NAMES[self.dtype.name]}")
-    return _fill_cauchy(self, generator=_generator("cauchy_", generator),
+    return _fill_cauchy(self, generator=generator_or_default("cauchy_", generator),
                         values=(float(median), float(sigma)))
 
 
@@ -192,7 +191,7 @@ def random_(self: Any, *bounds: int | None, generator: Any = None, **more: int) 
     given = (low is not None) + (high is not None)
     if high is not None:
         _check_integers(low or 0, high, self.dtype)
-    source = _generator("random_", generator)
+    source = generator_or_default("random_", generator)
     if not given:
         if self._data.dtype.kind == "c" or self.dtype in (dtypes.uint16, dtypes.uint32,
                                                           dtypes.uint64):
@@ -240,18 +239,18 @@ def _bernoulli_by_tensor(xp, input, p, *, generator):
         generator, each.transpose(_memory_order(input)), dtype))
 
 
-derivative(_bernoulli_by_tensor, input=_no_gradient, p=_no_gradient)
+derivative(_bernoulli_by_tensor, input=no_gradient, p=no_gradient)
 _fill_bernoulli_by_tensor = inplace(_bernoulli_by_tensor)
 
 
 def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
     """Overwrite with 1 (probability `p`, a number or a tensor) or 0."""
-    source = _generator("bernoulli_", generator)
+    source = generator_or_default("bernoulli_", generator)
     if self._data.dtype.kind == "c":
         raise _no_kernel("bernoulli_tensor_cpu_self_" if isinstance(p, TensorBase)
                          else "bernoulli_scalar_cpu_", self._data.dtype)
     if isinstance(p, TensorBase):
-        _check_probabilities(p)
+        check_probabilities(p)
         return _fill_bernoulli_by_tensor(self, p, generator=source)
     _check_probability(p)
     return _fill_bernoulli(self, generator=source, values=(float(p),))
@@ -262,8 +261,8 @@ def _check_probability(p: float) -> None:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
 
 
-def _check_probabilities(p: Any) -> None:
-    _require_float("bernoulli_tensor_cpu_p_", p._data.dtype)
+def check_probabilities(p: Any) -> None:
+    require_float("bernoulli_tensor_cpu_p_", p._data.dtype)
     if not ((p._data >= 0) & (p._data <= 1)).all():
         raise RuntimeError(
             "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message "
@@ -284,8 +283,9 @@ def _random(name: str, kernel: str, draw: Callable) -> Callable:
             raise TypeError(f"{name}() received an invalid combination of arguments")
         shape = size_of(name, size)
         kind = (out.dtype if out is not None else dtype_argument(name, dtype)).numpy
-        _require_float(kernel, kind)
-        numbers = draw(_generator(name, generator), int(np.prod(shape, dtype=np.int64)), kind)
+        require_float(kernel, kind)
+        count = int(np.prod(shape, dtype=np.int64))
+        numbers = draw(generator_or_default(name, generator), count, kind)
         if out is not None:
             return written(out, numbers.reshape(shape))
         return finished(library_on(device).asarray(numbers.reshape(shape)), requires_grad)
@@ -340,7 +340,7 @@ def randint(*args: Any, low: int | None = None, high: int | None = None, size: A
     shape = size_of("randint", (tuple(size),))
     kind = out.dtype if out is not None else dtype_argument("randint", dtype, dtypes.int64)
     _check_integers(int(low or 0), int(high), kind)
-    numbers = streams.random_integers(_generator("randint", generator),
+    numbers = streams.random_integers(generator_or_default("randint", generator),
                                       int(np.prod(shape, dtype=np.int64)), kind.numpy,
                                       int(low or 0), int(high)).reshape(shape)
     if out is not None:
@@ -372,7 +372,7 @@ def randperm(n: int, *, generator: Any = None, out: Any = None, dtype: Any = Non
     kind = (out.dtype if out is not None
             else dtype_argument("randperm", dtype, dtypes.int64)).numpy
     _check_permutation(n, kind)
-    order = streams.randperm(_generator("randperm", generator), int(n), kind)
+    order = streams.randperm(generator_or_default("randperm", generator), int(n), kind)
     if out is not None:
         return written(out, order)
     return finished(library_on(device).asarray(order), requires_grad)
@@ -389,159 +389,3 @@ def _check_permutation(n: int, kind: np.dtype) -> None:
             raise RuntimeError(f"n cannot be greater than {most} for {dtype.scalar_name} type.")
     elif dtype is not dtypes.bfloat16 and n - 1 > streams.largest_integer(kind):
         raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
-
-
-# --- drawn from distributions whose parameters are tensors ----------------------------------------
-
-def _parameter_node(overload: int) -> Callable:
-    """The op of a `normal` some of whose parameters are tensors; no gradient flows into them."""
-
-    @primitive(promote="exact", name="normal", overload=overload)
-    def sampled(xp, input, *, numbers):
-        return xp.asarray(numbers)
-
-    derivative(sampled, input=_no_gradient)
-    return sampled
-
-
-_normal_of_mean, _normal_of_std = _parameter_node(1), _parameter_node(2)
-
-
-@primitive(promote="exact", name="normal", overload=3)
-def _normal_of_both(xp, mean, std, *, numbers):
-    return xp.asarray(numbers)
-
-
-derivative(_normal_of_both, mean=_no_gradient, std=_no_gradient)
-
-
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None,
-           out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
-           requires_grad: bool = False, pin_memory: bool = False) -> Any:
-    """Normal numbers; `mean` and `std` are numbers (then `size` says how many) or tensors."""
-    source = _generator("normal", generator)
-    tensors = [isinstance(each, TensorBase) for each in (mean, std)]
-    if not any(tensors):
-        _check_std(std)
-        if size is None:
-            raise TypeError("normal() received an invalid combination of arguments - got "
-                            f"({type(mean).__name__}, {type(std).__name__})")
-        shape = size_of("normal", (size,))
-        kind = dtype_argument("normal", dtype).numpy
-        _require_float("normal_kernel_cpu", kind)
-        numbers = streams.normal(source, int(np.prod(shape, dtype=np.int64)), kind, float(mean),
-                                 float(std)).reshape(shape)
-        if out is not None:
-            return written(out, numbers)
-        return finished(library_on(device).asarray(numbers), requires_grad)
-    means, stds = (host(each._data) if is_tensor else each
-                   for each, is_tensor in zip((mean, std), tensors, strict=True))
-    if tensors[1]:
-        if not (stds >= 0).all():
-            raise RuntimeError("normal expects all elements of std >= 0.0")
-    else:
-        _check_std(std)
-    if all(tensors):
-        shape = (mean.detach() + std.detach())._data.shape  # raises where they do not broadcast
-    else:
-        shape = (mean if tensors[0] else std)._data.shape
-    kind = means.dtype if tensors[0] else stds.dtype
-    _require_float("normal_kernel_cpu", kind)
-    count = int(np.prod(shape, dtype=np.int64))
-    if tensors[1]:
-        numbers = streams.normal(source, count, kind).reshape(shape) * stds + kind.type(means) \
-            if not tensors[0] else streams.normal(source, count, kind).reshape(shape) * stds + means
-    else:
-        numbers = streams.normal(source, count, kind, 0.0, float(std)).reshape(shape) + means
-    numbers = numbers.astype(kind, copy=False)
-    if all(tensors):
-        result = _normal_of_both(mean, std, numbers=numbers)
-    else:
-        result = (_normal_of_mean(mean, numbers=numbers) if tensors[0]
-                  else _normal_of_std(std, numbers=numbers))
-    return result if out is None else written(out, result._data)
-
-
-@primitive(promote="exact", name="bernoulli")
-def _bernoulli(xp, input, *, generator):
-    return xp.asarray(streams.bernoulli_each(generator, host(input)).reshape(input.shape))
-
-
-derivative(_bernoulli, input=_no_gradient)
-
-
-@primitive(promote="exact", node_name="NotImplemented")
-def _bernoulli_of_number(xp, input, *, drawn):
-    return drawn
-
-
-def _no_derivative(g: Any) -> Any:
-    raise RuntimeError("derivative for aten::bernoulli.p is not implemented")
-
-
-derivative(_bernoulli_of_number, input=_no_derivative)
-
-
-def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
-    """1 with the probability that `input` says (or `p`, everywhere), else 0."""
-    if p is not None:
-        drawn = bernoulli_(empty_like(input.detach()), p, generator=generator)
-        return _bernoulli_of_number(input, drawn=drawn._data)
-    _check_probabilities(input)
-    return _bernoulli(input, generator=_generator("bernoulli", generator))
-
-
-@primitive(promote="exact", name="poisson")
-def _poisson(xp, input, *, generator):
-    return xp.asarray(rejection.poisson(generator, host(input)).reshape(input.shape))
-
-
-derivative(_poisson, input=_no_gradient)
-
-
-def poisson(input: Any, generator: Any = None) -> Any:
-    """Poisson numbers of the rates `input`."""
-    _require_float("poisson_cpu", input._data.dtype)
-    if (input._data < 0).any():
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    return _poisson(input, generator=_generator("poisson", generator))
-
-
-def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
-    """Successes in `count` trials of probability `prob`, elementwise."""
-    if not count.dtype.is_floating_point:
-        raise ValueError("binomial only supports floating-point dtypes for count, got: "
-                         f"{count.dtype.scalar_name}")
-    if prob.dtype is not count.dtype:
-        raise RuntimeError(f"Found dtype {prob.dtype.scalar_name} but expected "
-                           f"{count.dtype.scalar_name}")
-    counts, probabilities = np.broadcast_arrays(host(count._data), host(prob._data))
-    numbers = rejection.binomial(_generator("binomial", generator), counts, probabilities)
-    return wrap(ARRAY_MODULES[type(count._data)].asarray(numbers.reshape(counts.shape)))
-
-
-def multinomial(input: Any, num_samples: int, replacement: bool = False, *,
-                generator: Any = None, out: Any = None) -> Any:
-    """Indices drawn with probabilities proportional to `input`, a row of them for each row."""
-    data = host(input._data)
-    if data.ndim not in (1, 2):
-        raise RuntimeError("prob_dist must be 1 or 2 dim")
-    if not input.dtype.is_floating_point:
-        raise RuntimeError("multinomial only supports floating-point dtypes for input, got: "
-                           f"{input.dtype.scalar_name}")
-    if num_samples <= 0:
-        raise RuntimeError("cannot sample n_sample <= 0 samples")
-    if not replacement and num_samples > data.shape[-1]:
-        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without "
-                           "replacement")
-    if not (np.isfinite(data) & (data >= 0)).all():
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
-    if not (data.sum(axis=-1) > 0).all():
-        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    rows = data if data.ndim == 2 else data[None]
-    indices = streams.multinomial(_generator("multinomial", generator), rows, num_samples,
-                                  replacement)
-    indices = np.ascontiguousarray(indices if data.ndim == 2 else indices[0])
-    if out is not None:
-        return written(out, indices)
-    return wrap(ARRAY_MODULES[type(input._data)].asarray(indices))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
-from ..core import TensorBase
 from ..primitive import derivative, primitive
 from .dims import wrap_dim, wrap_dims
 

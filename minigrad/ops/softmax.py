@@ -97,12 +97,18 @@ def _chosen(input: Any, dim: int | None, dtype: Any) -> tuple:
     return input, wrap_dim(dim, ndim)
 
 
+def _kernel_name(name: str, input: Any, dim: int) -> str:
+    last = dim >= input._data.ndim - 1
+    return f"{name}_lastdim_kernel_impl" if last else f"{name}_kernel_impl"
+
+
 def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """Positive numbers that sum to 1 along `dim`, in the ratios of $e^a$."""
     input, dim = _chosen(input, dim, dtype)
     if input._data.dtype.kind in "biu":
         raise NotImplementedError(
-            f"\"softmax_lastdim_kernel_impl\" not implemented for '{input.dtype.scalar_name}'")
+            f"\"{_kernel_name('softmax', input, dim)}\" not implemented for "
+            f"'{input.dtype.scalar_name}'")
     return _softmax(input, dim=dim)
 
 
@@ -111,7 +117,7 @@ def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3,
     """The logarithm of softmax, computed without the loss of small probabilities."""
     input, dim = _chosen(input, dim, dtype)
     if input._data.dtype.kind in "biu":
-        raise NotImplementedError("\"log_softmax_lastdim_kernel_impl\" not implemented for "
+        raise NotImplementedError(f"\"{_kernel_name('log_softmax', input, dim)}\" not implemented for "
                                   f"'{input.dtype.scalar_name}'")
     return _log_softmax(input, dim=dim)
 

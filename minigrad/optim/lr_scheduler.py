@@ -1,8 +1,9 @@
 r"""Learning-rate schedules: each sets `group["lr"]` of every group, once per `step()`.
 
-`last_epoch` counts the steps. A schedule computes the next rate from the present one
-(`get_lr`), so that several may be chained and rates may be changed by hand in between; the product
-of factors comes out as the closed formula up to rounding. The formulas round as torch's do.
+`last_epoch` counts the steps. A schedule computes the next rate from the present one (`get_lr`), so
+that several may be chained and rates may be changed by hand in between; the product of factors
+comes out as the closed formula up to rounding. The formulas round as torch's do. The base class is
+in schedule.py, OneCycleLR in one_cycle.py.
 """
 
 from __future__ import annotations
@@ -12,114 +13,27 @@ import math
 import types
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .one_cycle import ANNEAL, OneCycleLR
 from .optimizer import Optimizer
+from .schedule import EPOCH_DEPRECATION_WARNING, WRONG_ORDER, LRScheduler, per_group
 
-EPOCH_DEPRECATION_WARNING = (
-    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where "
-    "possible. Please use `scheduler.step()` to step the scheduler. During the deprecation, if "
-    "epoch is different from None, the closed form is used instead of the new chainable form, "
-    "where available. Please open an issue if you are unable to replicate your use case: "
-    "https://github.com/pytorch/pytorch/issues/new/choose.")
-WRONG_ORDER = (
-    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, "
-    "you should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  "
-    "Failure to do this will result in PyTorch skipping the first value of the learning rate "
-    "schedule. See more details at "
-    "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate")
-
-
-
-class LRScheduler:
-    """Base of the schedules: a subclass gives `get_lr()`, the rates for step `last_epoch`."""
-
-    _is_initial = False
-
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
-        self.optimizer = optimizer
-        if last_epoch == -1:
-            for group in optimizer.param_groups:
-                group.setdefault("initial_lr", group["lr"])
-        else:
-            for number, group in enumerate(optimizer.param_groups):
-                if "initial_lr" not in group:
-                    raise KeyError("param 'initial_lr' is not specified in "
-                                   f"param_groups[{number}] when resuming an optimizer")
-        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
-        self.last_epoch = last_epoch
-        if not hasattr(optimizer, "_opt_called"):
-            optimizer._opt_called = False  # type: ignore[attr-defined]
-        self._start()
-
-    def _start(self) -> None:
-        """Set the rates of step 0."""
-        self._step_count = 0
-        self._is_initial = True
-        try:
-            self.step()
-        finally:
-            self._is_initial = False
-
-    def get_last_lr(self) -> list:
-        """The rates that the last step set."""
-        return self._last_lr
-
-    def get_lr(self) -> list:
-        raise NotImplementedError
-
-    def step(self, epoch: int | None = None) -> None:
-        """Go on to the next step and set its rates."""
-        if self._step_count == 1 and not self.optimizer._opt_called:  # type: ignore[attr-defined]
-            warnings.warn(WRONG_ORDER, UserWarning, stacklevel=2)
-        self._step_count += 1
-        if epoch is None:
-            self.last_epoch += 1
-            rates = self.get_lr()
-        else:
-            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
-            self.last_epoch = epoch
-            closed_form = getattr(self, "_get_closed_form_lr", None)
-            rates = self.get_lr() if closed_form is None else closed_form()
-        self._set(rates)
-
-    def _set(self, rates: Iterable) -> None:
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
-
-    def _present(self) -> list:
-        return [group["lr"] for group in self.optimizer.param_groups]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimiser."""
-        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.__dict__.update(state_dict)
-
+__all__ = [
+    "ANNEAL", "EPOCH_DEPRECATION_WARNING", "WRONG_ORDER", "ChainedScheduler", "ConstantLR",
+    "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LRScheduler", "LambdaLR",
+    "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "ReduceLROnPlateau",
+    "SequentialLR", "StepLR"]
 
 _LRScheduler = LRScheduler
-
-
-def _per_group(values: Any, optimizer: Optimizer, name: str) -> list:
-    """One value per group, from one value or a list of them."""
-    groups = len(optimizer.param_groups)
-    if not isinstance(values, list | tuple):
-        return [values] * groups
-    if len(values) != groups:
-        raise ValueError(f"Expected {groups} {name}, but got {len(values)}")
-    return list(values)
 
 
 class _WithFunctions(LRScheduler):
     """Schedules made of the user's functions; only callable objects keep state when saved."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
-        self.lr_lambdas = _per_group(lr_lambda, optimizer, "lr_lambdas")
+        self.lr_lambdas = per_group(lr_lambda, optimizer, "lr_lambdas")
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
@@ -450,7 +364,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.optimizer = optimizer
         self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
-        self.min_lrs = _per_group(min_lr, optimizer, "min_lrs")
+        self.min_lrs = per_group(min_lr, optimizer, "min_lrs")
         self.last_epoch = 0
         self._last_lr = self._present()
         self._reset()
@@ -493,109 +407,3 @@ class ReduceLROnPlateau(LRScheduler):
             new = max(old * self.factor, least)
             if old - new > self.eps:
                 group["lr"] = new
-
-
-class OneCycleLR(LRScheduler):
-    """Up to `max_lr`, then far down; the momentum goes the other way.
-
-    Smith and Topin, "Super-convergence", 2018.
-    """
-
-    def __init__(self, optimizer: Optimizer, max_lr: Any, total_steps: int | None = None,
-                 epochs: int | None = None, steps_per_epoch: int | None = None,
-                 pct_start: float = 0.3, anneal_strategy: str = "cos",
-                 cycle_momentum: bool = True, base_momentum: Any = 0.85, max_momentum: Any = 0.95,
-                 div_factor: float = 25.0, final_div_factor: float = 1e4,
-                 three_phase: bool = False, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
-        self.optimizer = optimizer
-        self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
-        if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
-            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
-        if anneal_strategy not in ANNEAL:
-            raise ValueError("anneal_strategy must be one of 'cos' or 'linear', instead got "
-                             f"{anneal_strategy}")
-        self._anneal_func_type = anneal_strategy
-        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
-        self.cycle_momentum = cycle_momentum
-        max_lrs = _per_group(max_lr, optimizer, "values for max_lr")
-        if last_epoch == -1:
-            for group, peak in zip(optimizer.param_groups, max_lrs, strict=True):
-                group["initial_lr"] = peak / div_factor
-                group["max_lr"] = peak
-                group["min_lr"] = group["initial_lr"] / final_div_factor
-        if cycle_momentum:
-            self._start_momentum(base_momentum, max_momentum, last_epoch)
-        super().__init__(optimizer, last_epoch)
-
-    def _start_momentum(self, base_momentum: Any, max_momentum: Any, last_epoch: int) -> None:
-        if not {"momentum", "betas"} & self.optimizer.defaults.keys():
-            raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option"
-                             " enabled")
-        self.use_beta1 = "betas" in self.optimizer.defaults
-        if last_epoch != -1:
-            return
-        bases = _per_group(base_momentum, self.optimizer, "values for base_momentum")
-        peaks = _per_group(max_momentum, self.optimizer, "values for max_momentum")
-        for base, peak, group in zip(bases, peaks, self.optimizer.param_groups, strict=True):
-            self._set_momentum(group, peak)
-            group["max_momentum"], group["base_momentum"] = peak, base
-
-    def _set_momentum(self, group: dict, value: float) -> None:
-        if self.use_beta1:
-            group["betas"] = (value, *group["betas"][1:])
-        else:
-            group["momentum"] = value
-
-    def get_lr(self) -> list:
-        step = self.last_epoch
-        if step > self.total_steps:
-            raise ValueError(f"Tried to step {step} times. The specified number of total steps is "
-                             f"{self.total_steps}")
-        start: float = 0
-        for phase in self._schedule_phases:
-            if step <= phase["end_step"] or phase is self._schedule_phases[-1]:
-                break
-            start = phase["end_step"]
-        share = (step - start) / (phase["end_step"] - start)
-        anneal = ANNEAL[self._anneal_func_type]
-        rates = []
-        for group in self.optimizer.param_groups:
-            rates.append(anneal(group[phase["start_lr"]], group[phase["end_lr"]], share))
-            if self.cycle_momentum:
-                self._set_momentum(group, anneal(group[phase["start_momentum"]],
-                                                 group[phase["end_momentum"]], share))
-        return rates
-
-
-ANNEAL: dict[str, Callable[[float, float, float], float]] = {
-    "cos": lambda start, end, share: end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1),
-    "linear": lambda start, end, share: (end - start) * share + start,
-}
-
-
-def _total_steps(total_steps: Any, epochs: Any, steps_per_epoch: Any) -> int:
-    if total_steps is not None:
-        if total_steps <= 0 or not isinstance(total_steps, int):
-            raise ValueError(f"Expected positive integer total_steps, but got {total_steps}")
-        return total_steps
-    if epochs is None or steps_per_epoch is None:
-        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-    for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
-        if not isinstance(value, int) or value <= 0:
-            raise ValueError(f"Expected positive integer {name}, but got {value}")
-    return epochs * steps_per_epoch
-
-
-def _phases(total: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
-    """Where each phase ends, and between which of a group's values it moves."""
-    names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-    up = (float(pct_start * total) - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")
-    if three_phase:
-        rows = [up, (float(2 * pct_start * total) - 2, "max_lr", "initial_lr", "base_momentum",
-                     "max_momentum"),
-                (total - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum")]
-    else:
-        rows = [up, (total - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
-    return [dict(zip(names, row, strict=True)) for row in rows]

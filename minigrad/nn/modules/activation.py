@@ -85,6 +85,9 @@ class Hardswish(_Activation):
     def forward(self, input: Any) -> Any:
         return F.hardswish(input, inplace=self.inplace)
 
+    def extra_repr(self) -> str:
+        return ""
+
 
 class Hardsigmoid(_Activation):
     r"""$\min(\max(x + 3, 0), 6) / 6$."""
@@ -95,6 +98,9 @@ class Hardsigmoid(_Activation):
 
     def forward(self, input: Any) -> Any:
         return F.hardsigmoid(input, inplace=self.inplace)
+
+    def extra_repr(self) -> str:
+        return ""
 
 
 class Sigmoid(Module):
@@ -325,3 +331,29 @@ class LogSoftmax(_OverDim):
 
     def forward(self, input: Any) -> Any:
         return F.log_softmax(input, self.dim)
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Any) -> Any:
+        if input.dim() not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D "
+                             "instead")
+        return F.softmax(input, -3)
+
+
+class RReLU(_Activation):
+    r"""$x$ where positive, else $ax$; $a$ is drawn from [lower, upper], or their mean in eval."""
+
+    _shown = ("lower", "upper")
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3,
+                 inplace: bool = False) -> None:
+        super().__init__()
+        self.lower = lower
+        self.upper = upper
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)

@@ -195,9 +195,22 @@ class ModuleDict(Module):
         if not isinstance(modules, Iterable):
             raise TypeError("ModuleDict.update should be called with an iterable of key/value "
                             f"pairs, but got {type(modules).__name__}")
-        pairs = modules.items() if isinstance(modules, Mapping | ModuleDict) else modules
+        pairs = modules.items() if isinstance(modules, Mapping | ModuleDict) \
+            else _pairs(modules, "ModuleDict")
         for key, module in pairs:
             self[key] = module
+
+
+def _pairs(items: Any, owner: str) -> Iterator[tuple[Any, Any]]:
+    """The pairs of a sequence of pairs, each checked to be one."""
+    for position, item in enumerate(items):
+        if not isinstance(item, Iterable):
+            raise TypeError(f"{owner} update sequence element #{position} should be Iterable; is"
+                            + type(item).__name__)
+        if len(item) != 2:  # type: ignore[arg-type]
+            raise ValueError(f"{owner} update sequence element #{position} has length "
+                             f"{len(item)}; 2 is required")  # type: ignore[arg-type]
+        yield item[0], item[1]  # type: ignore[index]
 
 
 def _parameter_line(name: Any, value: Any) -> str:
@@ -266,6 +279,14 @@ class ParameterList(Module):
         raise RuntimeError("ParameterList should not be called.")
 
 
+def _string_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError("Index given to ParameterDict cannot be used as a key as it is not a "
+                        f"string (type is '{type(key).__name__}'). Open an issue on github if "
+                        "you need non-string keys.")
+    return key
+
+
 class ParameterDict(Module):
     """A dictionary whose parameters are registered; plain tensors become parameters."""
 
@@ -276,17 +297,11 @@ class ParameterDict(Module):
             self.update(parameters)
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self._keys:
-            raise KeyError(key)
-        return getattr(self, key)
+        return getattr(self, _string_key(key))
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if not isinstance(key, str):
-            raise TypeError("Index given to ParameterDict cannot be used as a key as it is not a "
-                            f"string (type is '{type(key).__name__}'). Open an issue on github if "
-                            "you need non-string keys.")
         self._keys[key] = None
-        setattr(self, key, _as_parameter(value))
+        setattr(self, _string_key(key), _as_parameter(value))
 
     def __delitem__(self, key: str) -> None:
         del self._keys[key]
@@ -304,26 +319,61 @@ class ParameterDict(Module):
     def keys(self) -> Any:
         return self._keys.keys()
 
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._keys)
+
     def values(self) -> Any:
-        return [self[key] for key in self._keys]
+        return (self[key] for key in self._keys)
 
     def items(self) -> Any:
-        return [(key, self[key]) for key in self._keys]
+        return ((key, self[key]) for key in self._keys)
 
     def get(self, key: str, default: Any = None) -> Any:
         return self[key] if key in self._keys else default
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self._keys:
+            self[key] = default
+        return self[key]
 
     def pop(self, key: str) -> Any:
         value = self[key]
         del self[key]
         return value
 
+    def popitem(self) -> tuple[str, Any]:
+        key = next(reversed(self._keys))
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        for key in list(self._keys):
+            del self[key]
+
+    def copy(self) -> ParameterDict:
+        return ParameterDict(OrderedDict(self.items()))
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        return ParameterDict((key, default) for key in keys)
+
+    def __or__(self, other: ParameterDict) -> ParameterDict:
+        joined = self.copy()
+        joined.update(other)
+        return joined
+
+    def __ior__(self, other: Any) -> ParameterDict:
+        self.update(other)
+        return self
+
     def update(self, parameters: Any) -> None:
         if not isinstance(parameters, Iterable):
             raise TypeError("ParametersDict.update should be called with an iterable of key/value "
                             f"pairs, but got {type(parameters).__name__}")
-        pairs = parameters.items() if isinstance(parameters, Mapping | ParameterDict) \
-            else parameters
+        if isinstance(parameters, OrderedDict | ParameterDict):
+            pairs = parameters.items()
+        elif isinstance(parameters, Mapping):  # once these had no order, and torch kept to that
+            pairs = sorted(parameters.items())
+        else:
+            pairs = _pairs(parameters, "ParameterDict")
         for key, value in pairs:
             self[key] = value
 

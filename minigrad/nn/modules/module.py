@@ -9,7 +9,7 @@ from ...core import TensorBase
 from ...dtypes import dtype as dtype_class
 from ...hooks import RemovableHandle
 from ..parameter import Buffer, Parameter
-from .module_hooks import ModuleHooks
+from .module_hooks import EVERY_MODULE, ModuleHooks
 from .module_state import ModuleState
 
 REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -122,13 +122,12 @@ class Module(ModuleState):
         if isinstance(value, Parameter):
             if "_parameters" not in fields:
                 raise AttributeError("cannot assign parameters before Module.__init__() call")
-            self._forget(name)
+            self._forget(name, but="_parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             if "_modules" not in fields:
                 raise AttributeError("cannot assign module before Module.__init__() call")
-            if name not in fields["_modules"]:
-                self._forget(name)
+            self._forget(name, but="_modules")
             fields["_modules"][name] = value
         elif name in fields.get("_parameters", ()):
             if value is not None:
@@ -155,11 +154,12 @@ class Module(ModuleState):
         self._forget(name)
         self.register_buffer(name, value, value.persistent)
 
-    def _forget(self, name: str) -> None:
-        """Make room for `name`: whatever had it before goes."""
+    def _forget(self, name: str, but: str = "") -> None:
+        """Make room for `name`: what had it before goes, but keeps its place in registry `but`."""
         self.__dict__.pop(name, None)
         for registry in REGISTRIES:
-            self.__dict__.get(registry, {}).pop(name, None)
+            if registry != but:
+                self.__dict__.get(registry, {}).pop(name, None)
         self.__dict__.get("_non_persistent_buffers_set", set()).discard(name)
 
     def __delattr__(self, name: str) -> None:
@@ -363,7 +363,7 @@ class Module(ModuleState):
     # --- hooks -----------------------------------------------------------------------------------
 
     def _add_hook(self, where: str, hook: Callable, **options: bool) -> RemovableHandle:
-        if self._hooks is None:
+        if "_hooks" not in self.__dict__:
             self.__dict__["_hooks"] = ModuleHooks()
         return self._hooks.add(where, hook, **options)  # type: ignore[union-attr]
 
@@ -406,3 +406,29 @@ class Module(ModuleState):
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
+def _hook_every_module(where: str, hook: Callable, **options: bool) -> RemovableHandle:
+    if Module._hooks is None:  # from now on no call may take the short way
+        Module._hooks = EVERY_MODULE
+    return EVERY_MODULE.add(where, hook, **options)
+
+
+def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, args)` before the forward of every module."""
+    return _hook_every_module("before_forward", hook)
+
+
+def register_module_forward_hook(hook: Callable, *, with_kwargs: bool = False,
+                                 always_call: bool = False) -> RemovableHandle:
+    """`hook(module, args, output)` after the forward of every module."""
+    return _hook_every_module("after_forward", hook, with_kwargs=with_kwargs,
+                              always_call=always_call)
+
+
+def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, grad_output)` for every module."""
+    return _hook_every_module("before_backward", hook)
+
+
+def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, grad_input, grad_output)` for every module."""
+    return _hook_every_module("after_backward", hook)

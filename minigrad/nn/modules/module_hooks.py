@@ -46,32 +46,39 @@ class ModuleHooks:
             hooks.functions = {handle.id: hooks.functions[handle.id], **earlier}
         return handle
 
+    def all(self, where: str) -> dict[int, tuple]:
+        """The hooks of all modules, then this module's own, by their numbers."""
+        return {**getattr(EVERY_MODULE, where).functions, **getattr(self, where).functions}
+
     def call(self, module: Any, args: tuple, kwargs: dict) -> Any:
         """`module.forward(*args, **kwargs)` with all hooks around it."""
         called: set[int] = set()
         try:
             return self._call(module, args, kwargs, called)
         except Exception:
-            for number, (hook, with_kwargs, always) in list(self.after_forward.functions.items()):
+            for number, (hook, with_kwargs, always) in self.all("after_forward").items():
                 if always and number not in called:
                     _call_after_error(hook, module, args, kwargs, with_kwargs)
             raise
 
     def _call(self, module: Any, args: tuple, kwargs: dict, called: set[int]) -> Any:
-        for hook, with_kwargs, _ in self.before_forward:
+        for hook, with_kwargs, _ in self.all("before_forward").values():
             args, kwargs = _before(hook, module, args, kwargs, with_kwargs)
         boundary = None
-        if self.before_backward.functions or self.after_backward.functions:
+        if self.all("before_backward") or self.all("after_backward"):
             boundary = Boundary(module, self)
             args = boundary.enter(args)
         result = module.forward(*args, **kwargs)
-        for number, (hook, with_kwargs, _) in list(self.after_forward.functions.items()):
+        for number, (hook, with_kwargs, _) in self.all("after_forward").items():
             called.add(number)
             replaced = hook(module, args, kwargs, result) if with_kwargs \
                 else hook(module, args, result)
             if replaced is not None:
                 result = replaced
         return result if boundary is None else boundary.leave(result)
+
+
+EVERY_MODULE = ModuleHooks()
 
 
 def _before(hook: Callable, module: Any, args: tuple, kwargs: dict, with_kwargs: bool) -> tuple:
@@ -151,7 +158,7 @@ class Boundary:
         def reached(_: tuple, grad_outputs: tuple) -> tuple | None:
             self.grad_outputs = _spread(grad_outputs, at, count)
             replaced = None
-            for hook, _, _ in self.hooks.before_backward:
+            for hook, _, _ in self.hooks.all("before_backward").values():
                 found = hook(self.module, self.grad_outputs)
                 if found is not None:
                     self.grad_outputs = replaced = _as_tuple(found, count, "Backward pre hook")
@@ -163,7 +170,7 @@ class Boundary:
 
     def _run_after(self, grad_inputs: tuple) -> tuple | None:
         replaced = None
-        for hook, _, _ in self.hooks.after_backward:
+        for hook, _, _ in self.hooks.all("after_backward").values():
             found = hook(self.module, grad_inputs, self.grad_outputs)
             if found is not None:
                 if self.inputs is None:

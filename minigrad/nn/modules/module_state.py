@@ -12,6 +12,8 @@ from ...hooks import Hooks, RemovableHandle
 from ..parameter import Parameter
 
 EXTRA_STATE = "_extra_state"
+REPORT = (" Please file an issue at https://github.com/pytorch/pytorch/issues/new?template="
+          "bug-report.yml to report this bug.")
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -38,12 +40,12 @@ class ModuleState:
     def get_extra_state(self) -> Any:
         """What a subclass wants in its state_dict besides tensors."""
         raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be "
-                           "called.")
+                           "called." + REPORT)
 
     def set_extra_state(self, state: Any) -> None:
         """Receive what `get_extra_state` returned when it was saved."""
         raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be "
-                           "called.")
+                           "called." + REPORT)
 
     def _has_extra_state(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(ModuleState, method)

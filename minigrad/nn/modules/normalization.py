@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -101,9 +102,10 @@ class GroupNorm(Module):
                 f"bias={self.bias is not None}")
 
 
-class _BatchNorm(Module):
-    """Normalises each channel over the batch; keeps running statistics for evaluation."""
+class _ChannelNorm(Module):
+    """What batch and instance norm share: parameters and running statistics of each channel."""
 
+    _version = 2
     _dims: tuple[int, ...]
     _dims_in_words: str
 
@@ -141,9 +143,25 @@ class _BatchNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
-    def forward(self, input: Any) -> Any:
+    def _check_input_dim(self, input: Any) -> None:
         if input.dim() not in self._dims:
             raise ValueError(f"expected {self._dims_in_words} input (got {input.dim()}D input)")
+
+    def extra_repr(self) -> str:
+        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+                f"affine={self.affine}, bias={self.bias is not None}, "
+                f"track_running_stats={self.track_running_stats}")
+
+
+def _counter() -> Any:
+    return wrap(np.zeros((), np.int64))
+
+
+class _BatchNorm(_ChannelNorm):
+    """Normalises each channel over the batch; keeps running statistics for evaluation."""
+
+    def forward(self, input: Any) -> Any:
+        self._check_input_dim(input)
         factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
@@ -154,15 +172,6 @@ class _BatchNorm(Module):
         return F.batch_norm(input, self.running_mean if keep else None,
                             self.running_var if keep else None, self.weight, self.bias, use_batch,
                             factor, self.eps)
-
-    def extra_repr(self) -> str:
-        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-                f"affine={self.affine}, bias={self.bias is not None}, "
-                f"track_running_stats={self.track_running_stats}")
-
-
-def _counter() -> Any:
-    return wrap(np.zeros((), np.int64))
 
 
 class BatchNorm1d(_BatchNorm):
@@ -181,3 +190,55 @@ class BatchNorm3d(_BatchNorm):
     """For (N, C, D, H, W)."""
 
     _dims, _dims_in_words = (5,), "5D"
+
+
+class _InstanceNorm(_ChannelNorm):
+    """Normalises each channel of each sample over its positions; batches may lack their first dim.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1,
+                 affine: bool = False, track_running_stats: bool = False, device: Any = None,
+                 dtype: Any = None, *, bias: bool = True) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype,
+                         bias=bias)
+
+    def forward(self, input: Any) -> Any:
+        self._check_input_dim(input)
+        self._check_channels(input)
+        if input.dim() == self._dims[0]:
+            return self._normalise(input.unsqueeze(0)).squeeze(0)
+        return self._normalise(input)
+
+    def _check_channels(self, input: Any) -> None:
+        dim = input.dim() - self._dims[0]
+        if input.size(dim) == self.num_features:
+            return
+        if self.affine:
+            raise ValueError(f"expected input's size at dim={dim} to match num_features "
+                             f"({self.num_features}), but got: {input.size(dim)}.")
+        warnings.warn(f"input's size at dim={dim} does not match num_features. You can silence "
+                      "this warning by not passing in num_features, which is not used because "
+                      "affine=False", stacklevel=3)
+
+    def _normalise(self, input: Any) -> Any:
+        return F.instance_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
+                               self.training or not self.track_running_stats,
+                               0.0 if self.momentum is None else self.momentum, self.eps)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """For (N, C, L) or (C, L)."""
+
+    _dims, _dims_in_words = (2, 3), "2D or 3D"
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """For (N, C, H, W) or (C, H, W)."""
+
+    _dims, _dims_in_words = (3, 4), "3D or 4D"
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """For (N, C, D, H, W) or (C, D, H, W)."""
+
+    _dims, _dims_in_words = (4, 5), "4D or 5D"

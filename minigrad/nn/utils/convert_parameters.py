@@ -15,9 +15,9 @@ def parameters_to_vector(parameters: Iterable[Any]) -> Any:
 def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
     """Make the parameters views of consecutive pieces of the vector."""
     from ...core import TensorBase
+    from ..modules.module import typename
     if not isinstance(vec, TensorBase):
-        raise TypeError(f"expected torch.Tensor, but got: {type(vec).__module__}."
-                        f"{type(vec).__name__}")
+        raise TypeError(f"expected torch.Tensor, but got: {typename(vec)}")
     start = 0
     for parameter in parameters:
         count = parameter.numel()
