@@ -25,12 +25,14 @@ class device:
     """Where a tensor lives: `device("cpu")`, `device("cuda")`, `device("cuda", 0)`."""
 
     __slots__ = ("type", "index")
+    type: str
+    index: int | None
 
     def __init__(self, type: str | device | int, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index
+            index, type = type.index, type.type
         elif isinstance(type, int):
-            type, index = "cuda", type
+            index, type = type, "cuda"
         elif ":" in type:
             kind, _, number = type.partition(":")
             if index is not None:

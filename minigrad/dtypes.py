@@ -204,7 +204,7 @@ def _raise_category(winner: dtype, higher: dtype) -> dtype:
     return higher if winner.category == INTEGER else winner.to_complex()
 
 
-def of_number(value: bool | int | float | complex) -> dtype:
+def of_number(value: Any) -> dtype:
     """The type of a Python (or NumPy) number that stands in for a tensor."""
     found = _BY_PYTHON.get(type(value))
     return found if found is not None else of(np.asarray(value).dtype)

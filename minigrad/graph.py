@@ -6,7 +6,7 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 from . import core, dtypes
 from .core import LeafHooks, TensorBase, Version, extras_of, wrap
@@ -203,7 +203,7 @@ def deepcopy(self: Any, memo: dict) -> Any:
     return result
 
 
-def reduce(self: Any, protocol: int) -> tuple:
+def reduce(self: Any, protocol: SupportsIndex) -> tuple:
     """Pickled as the host's array and the flag; a non-leaf loses its history, as in torch."""
     return _restore, (type(self), self._data, self.requires_grad, dict(
         getattr(self, "__dict__", {})))

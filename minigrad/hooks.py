@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 _next_id = itertools.count().__next__
@@ -18,12 +18,12 @@ class Hooks:
     def __init__(self) -> None:
         self.functions: dict[int, Any] = {}
 
-    def add(self, function: Callable[..., Any]) -> RemovableHandle:
+    def add(self, function: Any) -> RemovableHandle:
         handle = RemovableHandle(self)
         self.functions[handle.id] = function
         return handle
 
-    def __iter__(self) -> Iterator[Callable[..., Any]]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(list(self.functions.values()))  # a hook may remove itself while running
 
 

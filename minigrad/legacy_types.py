@@ -6,6 +6,7 @@ from typing import Any
 
 from . import dtypes
 from .core import TensorBase
+from .ops.convert import detach
 from .ops.creation import empty
 from .ops.from_data import tensor
 
@@ -18,7 +19,7 @@ def construct(args: tuple, dtype: dtypes.dtype) -> Any:
     if not more and isinstance(first, TensorBase):
         if first.dtype is not dtype:
             raise TypeError(f"expected Float (got {first.dtype.scalar_name})")
-        return first.detach()
+        return detach(first)
     if not more and not isinstance(first, int):
         return tensor(first, dtype=dtype)
     return empty(args, dtype=dtype)

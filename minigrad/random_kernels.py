@@ -175,10 +175,10 @@ def shuffle(targets: np.ndarray) -> np.ndarray:
     """
     n = len(targets)
     if n < _LOOP_BELOW:
-        p = list(range(n))
+        order = list(range(n))
         for i, target in enumerate(targets.tolist()):
-            p[i], p[target] = p[target], p[i]
-        return np.array(p, np.int64)
+            order[i], order[target] = order[target], order[i]
+        return np.array(order, np.int64)
 
     pointer = np.arange(n)
     swaps = np.flatnonzero(targets != pointer)

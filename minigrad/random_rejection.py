@@ -105,7 +105,7 @@ def _binomial_btrs(generator: Generator, count: np.floating, p: np.floating) -> 
     centre = float(count * p) + 0.5
     odds = float(p / (1 - p))
     mode = float(np.floor((count + 1) * p))
-    count = float(count)
+    trials = float(count)
     b = 1.15 + 2.53 * spread
     a = -0.0873 + 0.0248 * b + 0.01 * float(p)
     v_r = 0.92 - 4.2 / b
@@ -114,15 +114,15 @@ def _binomial_btrs(generator: Generator, count: np.floating, p: np.floating) -> 
         u, v = generator.next_u53() - 0.5, generator.next_u53()
         us = 0.5 - abs(u)
         k = math.floor((2 * a / us + b) * u + centre) if us else -1
-        if not 0 <= k <= count:
+        if not 0 <= k <= trials:
             continue
         if us >= 0.07 and v <= v_r:
             return k
-        bound = ((mode + 0.5) * math.log((mode + 1) / (odds * (count - mode + 1)))
-                 + (count + 1) * math.log((count - mode + 1) / (count - k + 1))
-                 + (k + 0.5) * math.log(odds * (count - k + 1) / (k + 1))
-                 + _stirling_tail(mode) + _stirling_tail(count - mode)
-                 - _stirling_tail(k) - _stirling_tail(count - k))
+        bound = ((mode + 0.5) * math.log((mode + 1) / (odds * (trials - mode + 1)))
+                 + (trials + 1) * math.log((trials - mode + 1) / (trials - k + 1))
+                 + (k + 0.5) * math.log(odds * (trials - k + 1) / (k + 1))
+                 + _stirling_tail(mode) + _stirling_tail(trials - mode)
+                 - _stirling_tail(k) - _stirling_tail(trials - k))
         if _log(v * alpha / (a / (us * us) + b)) <= bound:
             return k
 

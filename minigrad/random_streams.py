@@ -63,7 +63,8 @@ class Generator:
         self.cached_normal: float | None = None  # see Note [The cached normal]
         self._seed = _DEFAULT_SEED
         self._fresh = True  # no word drawn since it was seeded
-        self._engine = self._words = None
+        self._engine: Any = None
+        self._words: Any = None
 
     def manual_seed(self, seed: int) -> Generator:
         """Start anew from `seed`, -2**63 to 2**64 - 1; a negative one counts from 2**64 down."""
@@ -410,8 +411,8 @@ def multinomial(generator: Generator, p: np.ndarray, num_samples: int,
     win, best first. With replacement each sample looks a u53 up in the row's cumulative sum.
     """
     if not replacement:
-        order = "F" if p.strides[0] < p.strides[1] else "C"  # the noise has p's layout
-        noise = exponential(generator, p.size, p.dtype).reshape(p.shape, order=order)
+        noise = exponential(generator, p.size, p.dtype).reshape(  # the noise has p's layout
+            p.shape, order="F" if p.strides[0] < p.strides[1] else "C")
         return np.argsort(-(p / noise), axis=1, kind="stable")[:, :num_samples]
     cumulative = np.cumsum(p, axis=1, dtype=np.promote_types(p.dtype, np.float32))
     cumulative /= cumulative[:, -1:]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # Note [Two names, one module]
 #
@@ -47,7 +47,8 @@ class TorchAlias(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = module.__spec__.loader_state
+        spec: Any = module.__spec__
+        module.__spec__ = spec.loader_state
         if not hasattr(module, "__path__"):
             module.__path__ = []
 

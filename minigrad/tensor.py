@@ -175,7 +175,7 @@ class Tensor(TensorBase):
     register_post_accumulate_grad_hook = graph.register_post_accumulate_grad_hook
     retain_grad = graph.retain_grad
     retains_grad = property(graph.retains_grad)
-    requires_grad = property(TensorBase.requires_grad.fget, graph.set_requires_grad)
+    requires_grad = vars(TensorBase)["requires_grad"].setter(graph.set_requires_grad)
     requires_grad_ = graph.requires_grad_
     grad = property(graph.get_grad, graph.set_grad, graph.delete_grad)
     is_leaf = property(graph.is_leaf)

@@ -64,7 +64,7 @@ class FunctionCtx:
         self._dirty: tuple = ()
         self._non_differentiable: tuple = ()
         self._materialize = True
-        self._node: Callable[[], Node | None] = lambda: None
+        self._node: Callable[[], Any] = lambda: None
 
     def save_for_backward(self, *tensors: TensorBase | None) -> None:
         """Keep inputs or outputs for backward, which gets them from `ctx.saved_tensors`."""

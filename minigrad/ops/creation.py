@@ -17,6 +17,7 @@ from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, device, device_of, module_for
 from ..inplace import inplace, write
 from ..primitive import derivative, primitive
+from .convert import cast, item
 from .strided import restrided
 
 __all__ = [
@@ -114,7 +115,7 @@ _C_NAMES = {"bool": "bool", "int32": "int", "float32": "float", "float64": "doub
 def element(value: Any, dtype: np.dtype, name: str | None = None) -> np.ndarray:
     """A Python number as a 0-d array: a fraction is cut off, what does not fit is refused."""
     if isinstance(value, TensorBase):
-        value = value.item()
+        value = item(value)
     if not _fits(value, dtype):
         name = name or _C_NAMES.get(dtypes.of(dtype).name, f"{dtypes.of(dtype).name}_t")
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
@@ -139,7 +140,7 @@ def _fits(value: Any, dtype: np.dtype) -> bool:
     return not math.isfinite(value) or abs(value) <= float(dtypes_max(dtype))
 
 
-def dtypes_max(dtype: np.dtype) -> float:
+def dtypes_max(dtype: np.dtype) -> np.floating:
     """The largest finite number of a floating-point type."""
     import ml_dtypes
 
@@ -158,7 +159,7 @@ def common_operands(a: Any, b: Any, beside: TensorBase | None = None) -> tuple[A
         common = dtypes.default_for(common.category)
     xp = ARRAY_MODULES[type(next(each for each in (a, b, beside)
                                  if isinstance(each, TensorBase))._data)]
-    return tuple(each._cast(common.numpy) if isinstance(each, TensorBase)
+    return tuple(cast(each, common.numpy) if isinstance(each, TensorBase)
                  else wrap(xp.asarray(element(each, common.numpy))) for each in (a, b))
 
 
@@ -299,7 +300,9 @@ def arange(*bounds: Any, start: Any = None, end: Any = None, step: Any = None, o
 
 def _plain(value: Any) -> Any:
     """A number out of a 0-d tensor or a NumPy scalar."""
-    return value.item() if isinstance(value, TensorBase | np.generic) else value
+    if isinstance(value, TensorBase):
+        return item(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def range(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Any:

@@ -17,7 +17,7 @@ __all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min"
 class _Pair:
     """Named results, printed as torch prints them."""
 
-    def __repr__(self) -> str:
+    def __repr__(self: Any) -> str:
         fields = ",\n".join(f"{name}={value!r}" for name, value in
                             zip(self._fields, self, strict=True))
         return f"torch.return_types.{type(self).__name__}(\n{fields})"
@@ -25,7 +25,7 @@ class _Pair:
 
 def return_type(name: str, *fields: str) -> Any:
     """A tuple with named fields, such as `max(values=..., indices=...)`."""
-    base = namedtuple(name, fields)  # noqa: PYI024
+    base = namedtuple(name, fields)  # type: ignore[misc]  # its name is no literal
     return type(name, (_Pair, base), {"__slots__": ()})
 
 

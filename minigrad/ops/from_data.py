@@ -12,6 +12,7 @@ from .. import dtypes
 from ..core import TensorBase, wrap
 from ..device import device as device_type
 from ..device import move
+from .convert import item, to
 from .creation import dtype_argument, element, finished
 
 __all__ = ["as_tensor", "asarray", "frombuffer", "from_numpy", "tensor"]
@@ -97,7 +98,7 @@ def _from_pieces(data: Any, wanted: dtypes.dtype | None) -> np.ndarray:
     if isinstance(data, TensorBase):
         if data._data.size != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
-        array = np.asarray(data.item(), data._data.dtype)
+        array = np.asarray(item(data), data._data.dtype)
     elif _is_sequence(data):
         pieces = [_from_pieces(each, None) for each in data]
         common = dtypes.of(pieces[0].dtype)
@@ -168,8 +169,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     if isinstance(data, TensorBase):
         if dtype is None and device is None:
             return data
-        return data.to(device=device, dtype=None if dtype is None
-                       else dtype_argument("as_tensor", dtype))
+        return to(data, device=device, dtype=None if dtype is None
+                  else dtype_argument("as_tensor", dtype))
     return _tensor("as_tensor", data, dtype, device, False, copy=False)
 
 

@@ -22,7 +22,7 @@ from ..core import TensorBase, wrap
 from ..device import array_module
 from ..inplace import inplace
 from ..primitive import derivative, primitive
-from .convert import type_
+from .convert import tolist, type_
 from .creation import element
 from .parts import _select, _slice
 from .views import alias, unsqueeze
@@ -154,7 +154,7 @@ def _as_tensor(item: Any, self: Any) -> Any:
         raise IndexError("only integers, slices (`:`), ellipsis (`...`), None and long or byte "
                          f"Variables are valid indices (got {_type_name(item)})")
     else:
-        array = np.asarray([each.tolist() if isinstance(each, TensorBase) else each
+        array = np.asarray([tolist(each) if isinstance(each, TensorBase) else each
                             for each in item] if isinstance(item, list | tuple) else item)
         array = array.astype(np.int64) if array.size == 0 else array
     if array.dtype.kind not in "biu":
@@ -171,7 +171,8 @@ def _type_name(value: Any) -> str:
 
 def _places(tensor: Any, advanced: dict[int, Any]) -> tuple:
     """One index array per dimension (None: all of it), masks as the places where they are true."""
-    shape, found = tensor._data.shape, [None] * tensor._data.ndim
+    shape = tensor._data.shape
+    found: list[Any] = [None] * len(shape)
     for dim, places in advanced.items():
         array = places._data
         if array.dtype.kind != "b":

@@ -69,9 +69,9 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a._data.ndim, b._data.ndim):
             raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
-        left, right = list(range(-dims, 0)), list(range(dims))
+        left, right = tuple(range(-dims, 0)), tuple(range(dims))
     else:
-        left, right = ([each] if isinstance(each, int) else list(each) for each in dims)
+        left, right = ((each,) if isinstance(each, int) else tuple(each) for each in dims)
     if len(left) != len(right):
         raise RuntimeError("both dimension lists should have same length")
     if a._data.dtype is not b._data.dtype:

@@ -331,7 +331,7 @@ def randint(*args: Any, low: int | None = None, high: int | None = None, size: A
     if isinstance(high, float | str):
         raise TypeError("randint(): argument 'high' (position 1) must be int, not "
                         f"{type(high).__name__}")
-    if any(not isinstance(bound, int | np.integer) for bound in (high, low or 0)):
+    if not (isinstance(high, int | np.integer) and isinstance(low or 0, int | np.integer)):
         raise TypeError("randint() received an invalid combination of arguments - got "
                         f"({', '.join(type(each).__name__ for each in args)})")
     if size is None or isinstance(size, int):

@@ -8,6 +8,7 @@ from typing import Any
 from ..core import TensorBase, wrap
 from ..device import array_module
 from ..primitive import derivative, primitive, view
+from .convert import tolist
 from .dims import wrap_dim, wrap_dims
 from .joining import cat, stack
 from .parts import slice_
@@ -123,7 +124,7 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple:
     dim = wrap_dim(dim, input._data.ndim)
     size = input._data.shape[dim]
     if isinstance(indices_or_sections, TensorBase):
-        indices_or_sections = indices_or_sections.tolist()
+        indices_or_sections = tolist(indices_or_sections)
     if isinstance(indices_or_sections, int):
         count = indices_or_sections
         if count <= 0:

@@ -438,7 +438,7 @@ def _reshaped_in_place(function: Any) -> Any:
         self._data = seen._data
         version_of(self).count += 1
         if seen._node is not None:
-            seen._node.__class__ = in_place_node(type(seen._node))
+            seen._node.__class__ = in_place_node(seen._node.__class__)
             self._node, self._output = seen._node, seen._output
         if self._view is not None:
             self._view.seen = self._counter.count

@@ -14,6 +14,7 @@ import numpy as np
 from ..autograd.grad_mode import enable_grad, no_grad
 from ..core import TensorBase, version_of, wrap
 from ..device import array_module
+from ..graph import is_leaf
 from ..hooks import Hooks, RemovableHandle
 
 
@@ -98,7 +99,7 @@ class Optimizer:
             if not isinstance(parameter, TensorBase):
                 raise TypeError("optimizer can only optimize Tensors, but one of the params is "
                                 + type_name(parameter))
-            if not (self.defaults.get("differentiable") or parameter.is_leaf):
+            if not (self.defaults.get("differentiable") or is_leaf(parameter)):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
@@ -238,7 +239,8 @@ def _as_parameter_is(name: str, value: Any, parameter: Any) -> Any:
     if not isinstance(value, TensorBase) or name == "step":
         return deepcopy(value)
     dtype = parameter.dtype if parameter.dtype.is_floating_point else None
-    return value.to(dtype=dtype, device=parameter.device).clone()
+    tensor: Any = value
+    return tensor.to(dtype=dtype, device=parameter.device).clone()
 
 
 def zeros_for(parameter: Any) -> Any:

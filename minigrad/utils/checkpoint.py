@@ -20,6 +20,7 @@ from typing import Any
 from .. import autograd
 from ..autograd.function import Function
 from ..core import Node, TensorBase, mode, next_number
+from ..graph import get_grad
 from ..random import default_generator
 
 NOT_GIVEN = (
@@ -72,7 +73,8 @@ class CheckpointFunction(Function):
             raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not "
                                "necessary")
         autograd.backward([output for output, _ in flowing], [g for _, g in flowing])
-        return (None, None, *(arg.grad if isinstance(arg, TensorBase) else None for arg in args))
+        return (None, None,
+                *(get_grad(arg) if isinstance(arg, TensorBase) else None for arg in args))
 
 
 # Note [The non-reentrant checkpoint]

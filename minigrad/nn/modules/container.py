@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ...core import TensorBase
@@ -121,7 +121,8 @@ class ModuleList(_ModuleSequence):
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return type(self)(list(self._modules.values())[index])
+            modules: list[Any] = list(self._modules.values())
+            return type(self)(modules[index])
         return self._modules[self._key(index)]
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:
@@ -213,19 +214,13 @@ def _pairs(items: Any, owner: str) -> Iterator[tuple[Any, Any]]:
         yield item[0], item[1]  # type: ignore[index]
 
 
-def _parameter_line(name: Any, value: Any) -> str:
-    """How ParameterList and ParameterDict show an entry."""
+def _parameter_line(name: Any, value: Any, kind: Callable[[Any], str]) -> str:
+    """How ParameterList and ParameterDict show an entry; `kind` gives the words for its type."""
     if not isinstance(value, TensorBase):
         return f"  ({name}): Object of type: {type(value).__name__}"
-    kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     size = "x".join(str(n) for n in value._data.shape)
     place = "" if value.device.type == "cpu" else f" ({value.device})"
-    return f"  ({name}): {kind} containing: [{_short_type(value)} of size {size}{place}]"
-
-
-def _short_type(value: TensorBase) -> str:
-    """torch shows a Parameter's dtype and a tensor's type name."""
-    return str(value.dtype) if isinstance(value, Parameter) else typename(value)
+    return f"  ({name}): Parameter containing: [{kind(value)} of size {size}{place}]"
 
 
 def _as_parameter(value: Any) -> Any:
@@ -273,7 +268,8 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_parameter_line(i, value) for i, value in enumerate(self))
+        return "\n".join(_parameter_line(i, value, lambda parameter: str(parameter.dtype))
+                         for i, value in enumerate(self))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
@@ -378,7 +374,7 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(_parameter_line(key, value) for key, value in self.items())
+        return "\n".join(_parameter_line(key, value, typename) for key, value in self.items())
 
     def __call__(self, input: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")

@@ -152,7 +152,8 @@ class Module(ModuleState):
             self._buffers[name] = value
             return
         self._forget(name)
-        self.register_buffer(name, value, value.persistent)
+        buffer: Any = value
+        self.register_buffer(name, buffer, buffer.persistent)
 
     def _forget(self, name: str, but: str = "") -> None:
         """Make room for `name`: what had it before goes, but keeps its place in registry `but`."""

@@ -191,11 +191,12 @@ class ModuleState:
                     and key[len(prefix):].split(".", 1)[0] not in self._modules:
                 unexpected_keys.append(key)
 
-    def _load_tensor(self, name: str, key: str, own: Any, loaded: Any, assign: bool) -> str | None:
-        """Put `loaded` in; the problem in torch's words if that cannot be done."""
-        if not isinstance(loaded, TensorBase):
+    def _load_tensor(self, name: str, key: str, own: Any, given: Any, assign: bool) -> str | None:
+        """Put `given` in; the problem in torch's words if that cannot be done."""
+        if not isinstance(given, TensorBase):
             return (f'While copying the parameter named "{key}", expected torch.Tensor or '
-                    f"Tensor-like object from checkpoint but received {type(loaded)}")
+                    f"Tensor-like object from checkpoint but received {type(given)}")
+        loaded: Any = given
         if own.dim() == 0 and loaded.dim() == 1:
             loaded = loaded[0]  # scalars were saved with one dimension once
         if loaded.shape != own.shape:

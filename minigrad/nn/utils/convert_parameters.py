@@ -19,7 +19,8 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
     if not isinstance(vec, TensorBase):
         raise TypeError(f"expected torch.Tensor, but got: {typename(vec)}")
     start = 0
+    flat: Any = vec
     for parameter in parameters:
         count = parameter.numel()
-        parameter.data = vec[start:start + count].view_as(parameter).data
+        parameter.data = flat[start:start + count].view_as(parameter).data
         start += count
