@@ -1,9 +1,9 @@
 """`python -m minigrad demo`: train on real digits, compare with PyTorch step by step, draw.
 
 The program is examples/digits.py, an ordinary PyTorch program. It runs under minigrad and, where
-torch is installed, once more under torch with the same seed, each in a process of its own: minigrad
-never imports torch. What a machine lacks (torch, matplotlib, a program that lays graphs out) is said
-and left out.
+torch is installed, once more under torch with the same seed, each in a process of its own:
+minigrad never imports torch. What a machine lacks (torch, matplotlib, a program that lays graphs
+out) is said and left out.
 """
 
 from __future__ import annotations

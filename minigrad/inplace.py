@@ -21,7 +21,17 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .core import Node, TensorBase, edge_of, forward_name, mode, new_node, next_number, version_of, wrap
+from .core import (
+    Node,
+    TensorBase,
+    edge_of,
+    forward_name,
+    mode,
+    new_node,
+    next_number,
+    version_of,
+    wrap,
+)
 from .ops.strided import Geometry, copy, geometry, strided_view
 
 
@@ -98,7 +108,9 @@ def _forbidden_write(self: TensorBase, origin: str) -> str:
 def _write_directly(op: Any, self: TensorBase, args: tuple) -> bool:
     """Let the kernel write into self's memory, where nothing has to be converted or remembered."""
     data = self._data
-    if type(data) is not np.ndarray or data.dtype not in op.ready or len(op.inputs) != len(args) + 1:
+    if type(data) is not np.ndarray or data.dtype not in op.ready:
+        return False
+    if len(op.inputs) != len(args) + 1:
         return False
     operands = []
     for argument in args:

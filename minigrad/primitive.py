@@ -36,7 +36,6 @@ from __future__ import annotations
 
 import functools
 import numbers
-import operator as operator_module
 from collections.abc import Callable
 from typing import Any
 
@@ -57,73 +56,10 @@ from .core import (
 )
 from .device import ARRAY_MODULES, device_of
 from .dtypes import DIFFERENTIABLE
+from .plan import Plan, reads_of
 
 _ndarray = np.ndarray
 _new = object.__new__
-
-
-class Plan:
-    """For one set of inputs that need gradients: what to save, and the rules to run.
-
-    `derive(gradients, known)` returns the gradients of all edges. Backward spends its time here, so
-    the calls of the rules are written out as one expression and compiled: for x * y it is
-    `[input(gradients[0], known[1]), other(gradients[0], known[0])]`.
-    """
-
-    __slots__ = ("inputs", "pick", "results", "values", "derive", "saved_names")
-
-    def __init__(self, op: Op, wanted: tuple[bool, ...]) -> None:
-        active = [(at, rule) for at, rule in op.steps(wanted)
-                  if any(wanted[at] if isinstance(at, slice) else (wanted[at],))]
-        reads = {name for _, rule in active for name in _reads(rule)} - {"needs"}
-        self.inputs = tuple(i for i, name in enumerate(op.inputs) if name in reads)
-        self.pick = _picker(self.inputs, whole=len(self.inputs) == len(op.inputs))
-        self.results = tuple(i for i, name in enumerate(op.outputs) if name in reads)
-        inputs = [op.inputs[i] for i in self.inputs]
-        results = [op.outputs[i] for i in self.results]
-        self.values = tuple(sorted(reads.difference(inputs, results)))
-        self.saved_names = (*inputs, *results, *self.values)
-        self.derive = _compiled(active, self.saved_names, wanted)
-
-
-def _reads(rule: Any) -> tuple[str, ...]:
-    """The names a rule asks for, from its code: inspect.signature is 50 times slower, and `import
-    minigrad` would feel it."""
-    code = rule.__code__
-    return code.co_varnames[1:code.co_argcount]
-
-
-def _picker(places: tuple[int, ...], whole: bool) -> Callable:
-    """What takes the saved inputs out of all inputs."""
-    if whole:
-        return tuple
-    if len(places) == 1:
-        (place,) = places
-        return lambda inputs: (inputs[place],)
-    return operator_module.itemgetter(*places) if places else tuple
-
-
-def _compiled(active: list, saved_names: tuple[str, ...], wanted: tuple[bool, ...]) -> Callable:
-    """The rules as one function (see Plan)."""
-    items = {i: "None" for i in range(len(wanted))}
-    names: dict[str, Any] = {}
-    for number, (at, rule) in enumerate(active):
-        gradient = rule.__code__.co_varnames[0]
-        arguments = ["gradients" if gradient == "grads" else "gradients[0]"]
-        for name in _reads(rule):
-            arguments.append(f"needs{number}" if name == "needs"
-                             else f"known[{saved_names.index(name)}]")
-        call = f"rule{number}({', '.join(arguments)})"
-        names[f"rule{number}"] = rule
-        if isinstance(at, slice):
-            names[f"needs{number}"] = wanted[at]
-            for i in range(at.start, at.stop):
-                del items[i]
-            items[at.start] = f"*{call}"
-        else:
-            items[at] = call
-    source = ", ".join(items[i] for i in sorted(items))
-    return eval(f"lambda gradients, known: [{source}]", names)
 
 
 _TAKES_STAR_ARGS = 4  # inspect.CO_VARARGS
@@ -161,7 +97,7 @@ class Op:
     def add_rule(self, names: tuple[str, ...], rule: Callable) -> None:
         known = {*self.inputs, *self.outputs, *self.keywords, "needs"}
         known |= {f"{name}_{what}" for name in self.inputs for what in _FACTS}
-        unknown = set(_reads(rule)).difference(known).union(set(names).difference(self.inputs))
+        unknown = set(reads_of(rule)).difference(known).union(set(names).difference(self.inputs))
         if unknown:
             raise NameError(f"the rule of {self.name} for {', '.join(names)} names {unknown}, "
                             f"but {self.name} has only {sorted(known)}")

@@ -10,7 +10,10 @@ _chosen: int | None = None
 
 def get_num_threads() -> int:
     """The number of threads: as set, else one for each CPU this process may use."""
-    return _chosen or len(os.sched_getaffinity(0))
+    if _chosen is not None:
+        return _chosen
+    allowed = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def set_num_threads(n: int) -> None:

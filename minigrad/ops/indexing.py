@@ -75,7 +75,8 @@ def _basic(self: Any, index: Any) -> tuple[Any, tuple | None]:
     used = builtins.sum(_dims_of(item) for item in items)
     ndim = self._data.ndim
     if used > ndim:
-        raise IndexError(f"too many indices for tensor of dimension {ndim}" if ndim else _OF_NOTHING)
+        raise IndexError(f"too many indices for tensor of dimension {ndim}" if ndim
+                         else _OF_NOTHING)
     result, dim, advanced = self, 0, {}
     for position, item in enumerate(items):
         kind = type(item)
@@ -119,8 +120,8 @@ def _dims_of(item: Any) -> int:
     return 1
 
 
-_OF_NOTHING = ("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` "
-               "in C++ to convert a 0-dim tensor to a number")
+_OF_NOTHING = ("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
+               "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number")
 
 
 def _at(tensor: Any, dim: int, index: int, position: int) -> Any:

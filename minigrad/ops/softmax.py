@@ -117,8 +117,8 @@ def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3,
     """The logarithm of softmax, computed without the loss of small probabilities."""
     input, dim = _chosen(input, dim, dtype)
     if input._data.dtype.kind in "biu":
-        raise NotImplementedError(f"\"{_kernel_name('log_softmax', input, dim)}\" not implemented for "
-                                  f"'{input.dtype.scalar_name}'")
+        raise NotImplementedError(f"\"{_kernel_name('log_softmax', input, dim)}\" not implemented "
+                                  f"for '{input.dtype.scalar_name}'")
     return _log_softmax(input, dim=dim)
 
 
