@@ -109,7 +109,7 @@ def _diagonal(xp, input, *, offset, dim1, dim2):
 def diagonal_backward(xp, g, *, shape, offset, dim1, dim2):
     """Zeros, with `g` on a diagonal."""
     result = xp.zeros(shape, g.dtype)
-    _diagonal.__wrapped__(xp, result, offset=offset, dim1=dim1, dim2=dim2)[...] = g
+    _diagonal.op.kernel(xp, result, offset=offset, dim1=dim1, dim2=dim2)[...] = g
     return result
 
 
@@ -143,7 +143,7 @@ def unfold_backward(xp, g, *, shape, dimension, size, step):
     result = xp.zeros(shape, g.dtype)
     if not shape:
         return result + g.sum()
-    windows = _unfold.__wrapped__(xp, result, dimension=dimension, size=size, step=step)
+    windows = _unfold.op.kernel(xp, result, dimension=dimension, size=size, step=step)
     for offset in builtins.range(size):  # the places of one offset never overlap
         windows[..., offset] += g[..., offset]
     return result
