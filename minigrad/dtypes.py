@@ -21,6 +21,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
+from typing import Any
 
 import ml_dtypes
 import numpy as np

@@ -87,6 +87,7 @@ class Op:
         self.differentiable: tuple[int, ...] = ()  # positions of the inputs that have a rule
         self.every_input = False
         self.plans: dict[Any, Plan] = {}
+        self.contiguous = False
         self.refuse: Callable | None = None  # raises for operands that the kernel cannot judge
         self.number_form: Op | None = None  # torch's other overload: its last input is a number
         camel = "".join(word.capitalize() if word.islower() else word
@@ -138,7 +139,8 @@ def joint_derivative(function: Callable, inputs: tuple[str, ...], rule: Callable
 
 def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: str | None = None,
               overload: int = 0, overload_of_number: int | None = None,
-              outputs: tuple[str, ...] = ("result",), node_name: str | None = None) -> Any:
+              outputs: tuple[str, ...] = ("result",), node_name: str | None = None,
+              contiguous: bool = False) -> Any:
     """Make a function of Tensors from a kernel on arrays.
 
     `promote` says which dtype the kernel computes in: "default" (the operands' common type),
@@ -146,13 +148,15 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     in float32), "exact" (as given, also 16-bit floats: for kernels that only move data).
     `name` and `overload` make the node's name, MulBackward0; `node_name` gives it outright;
     `overload_of_number` is the overload's number where the last input is a Python number.
-    `outputs` names several results; the function then returns a tuple.
+    `outputs` names several results; the function then returns a tuple. NumPy lays results out as the
+    operands are; `contiguous` is for ops whose results torch lays out row by row all the same.
     """
     if kernel is None:
         return functools.partial(primitive, promote=promote, name=name, overload=overload,
                                  overload_of_number=overload_of_number, outputs=outputs,
-                                 node_name=node_name)
+                                 node_name=node_name, contiguous=contiguous)
     op = Op(kernel, name or kernel.__name__, overload, promote, outputs, node_name)
+    op.contiguous = contiguous
     if overload_of_number is not None:
         op.number_form = Op(kernel, op.name, overload_of_number, promote, outputs, None)
     plain = not op.variadic and set(op.defaults) == set(op.keywords) and len(outputs) == 1
@@ -291,6 +295,8 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
         raise explain(op, arrays, error) from None
     if result_dtype is not None:
         data = promotion.round_to(result_dtype, data)
+    if op.contiguous and not data.flags.c_contiguous:
+        data = xp.ascontiguousarray(data)
     if mode.grad:
         for tensor in inputs:
             if tensor is not None and tensor._tracked:

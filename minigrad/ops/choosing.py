@@ -254,7 +254,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     return _select_by(condition.bool(), input, other)
 
 
-@primitive(promote="exact", name="masked_fill")
+@primitive(promote="exact", name="masked_fill", contiguous=True)
 def _masked_fill(xp, input, mask, *, value):
     """`value` where the mask holds; no gradient flows there."""
     return xp.where(mask, input.dtype.type(value), input)
@@ -263,7 +263,7 @@ def _masked_fill(xp, input, mask, *, value):
 derivative(_masked_fill, input=lambda g, mask: _masked_fill(g, mask, value=0))
 
 
-@primitive(promote="exact", name="masked_fill", overload=1)
+@primitive(promote="exact", name="masked_fill", overload=1, contiguous=True)
 def _masked_fill_tensor(xp, input, mask, value):
     return xp.where(mask, value.astype(input.dtype), input)
 

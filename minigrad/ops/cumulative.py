@@ -14,7 +14,7 @@ from .reduction import summable
 __all__ = ["cumprod", "cumsum", "logcumsumexp"]
 
 
-@primitive(name="cumsum")
+@primitive(name="cumsum", contiguous=True)
 def _cumsum(xp, input, *, dim):
     return input.cumsum(axis=dim) if input.ndim else input.copy()
 
@@ -32,7 +32,7 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     return _cumsum(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
 
 
-@primitive(name="cumprod")
+@primitive(name="cumprod", contiguous=True)
 def _cumprod(xp, input, *, dim):
     return input.cumprod(axis=dim) if input.ndim else input.copy()
 

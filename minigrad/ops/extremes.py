@@ -82,12 +82,12 @@ def _min_all(xp, input):
     return input.min()
 
 
-@primitive(promote="exact", name="amax")
+@primitive(promote="exact", name="amax", contiguous=True)
 def _amax(xp, input, *, dim, keepdim):
     return input.max(axis=dim, keepdims=keepdim)
 
 
-@primitive(promote="exact", name="amin")
+@primitive(promote="exact", name="amin", contiguous=True)
 def _amin(xp, input, *, dim, keepdim):
     return input.min(axis=dim, keepdims=keepdim)
 

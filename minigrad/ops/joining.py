@@ -13,7 +13,7 @@ __all__ = ["cat", "concat", "concatenate", "stack", "hstack", "vstack", "row_sta
            "atleast_3d"]
 
 
-@primitive(promote="default", name="cat")
+@primitive(promote="default", name="cat", contiguous=True)
 def _cat(xp, *tensors, dim):
     kept = [each for each in tensors if each.shape != (0,)] or tensors
     return xp.concatenate(kept, axis=dim)
@@ -62,7 +62,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
 concat = concatenate = cat
 
 
-@primitive(promote="default", name="stack")
+@primitive(promote="default", name="stack", contiguous=True)
 def _stack(xp, *tensors, dim):
     return xp.stack(tensors, axis=dim)
 

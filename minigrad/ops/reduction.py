@@ -28,7 +28,7 @@ def _sum_all(xp, input):
 derivative(_sum_all, input=lambda g, input_shape: g.expand(input_shape))
 
 
-@primitive(name="sum", overload=1)
+@primitive(name="sum", overload=1, contiguous=True)
 def _sum_dims(xp, input, *, dim, keepdim):
     return sum_over(xp, input, dim, keepdim)
 
@@ -147,7 +147,7 @@ def _prod_all(xp, input):
     return input.prod()
 
 
-@primitive(name="prod", overload=1)
+@primitive(name="prod", overload=1, contiguous=True)
 def _prod_dim(xp, input, *, dim, keepdim):
     return input.prod(axis=dim, keepdims=keepdim)
 
@@ -188,7 +188,7 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
 
 # --- spread: var and std -------------------------------------------------------------------------
 
-@primitive(name="var")
+@primitive(name="var", contiguous=True)
 def _var(xp, input, *, dim, correction, keepdim):
     r"""$y = \frac{1}{n - c}\sum_i (a_i - \mu)^2$, $\bar a_i = \frac2{n - c}\bar y\,(a_i - \mu)$."""
     count = _count([input.shape[d] for d in dim])
@@ -208,7 +208,7 @@ def _var_rule(g, input, shape, dim, correction, keepdim):
     return scale * spread(g, shape, dim, keepdim) * (input - input.mean(dim, True))
 
 
-@primitive(name="std")
+@primitive(name="std", contiguous=True)
 def _std(xp, input, *, dim, correction, keepdim):
     return xp.sqrt(_var.op.kernel(xp, input, dim=dim, correction=correction, keepdim=keepdim))
 
@@ -276,12 +276,12 @@ std_mean = _spread(_std_mean, "(std, mean)")
 
 # --- truth ---------------------------------------------------------------------------------------
 
-@primitive(promote="exact", name="all")
+@primitive(promote="exact", name="all", contiguous=True)
 def _all(xp, input, *, dim, keepdim):
     return input.astype(bool).all(axis=dim, keepdims=keepdim)
 
 
-@primitive(promote="exact", name="any")
+@primitive(promote="exact", name="any", contiguous=True)
 def _any(xp, input, *, dim, keepdim):
     return input.astype(bool).any(axis=dim, keepdims=keepdim)
 
@@ -298,7 +298,7 @@ def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 # --- norms ---------------------------------------------------------------------------------------
 
-@primitive(name="linalg_vector_norm")
+@primitive(name="linalg_vector_norm", contiguous=True)
 def _vector_norm(xp, input, *, ord, dim, keepdim):
     r"""$\left(\sum_i |a_i|^p\right)^{1/p}$; the gradient at 0 is 0."""
     size = xp.abs(input)
@@ -315,7 +315,8 @@ def _vector_norm(xp, input, *, ord, dim, keepdim):
     return (size ** ord).sum(axis=dim, keepdims=keepdim) ** size.dtype.type(1 / ord)
 
 
-norm_over = primitive(_vector_norm.op.kernel, name="norm", overload=1)  # what torch's C++ calls
+norm_over = primitive(  # what torch's C++ calls
+    _vector_norm.op.kernel, name="norm", overload=1, contiguous=True)
 for _op in (_vector_norm, norm_over):
     derivative(_op, input=lambda g, input, result, input_shape, ord, dim, keepdim: _norm_rule(
         spread(g, input_shape, dim, keepdim), input, spread(result, input_shape, dim, keepdim),
@@ -372,7 +373,7 @@ def dist(input: Any, other: Any, p: float = 2) -> Any:
 
 # --- sums of exponentials ------------------------------------------------------------------------
 
-@primitive(promote="int_to_float", name="logsumexp")
+@primitive(promote="int_to_float", name="logsumexp", contiguous=True)
 def _logsumexp(xp, input, *, dim, keepdim):
     r"""$y = \ln\sum_i e^{a_i}$, so $\bar a_i = \bar y\,e^{a_i - y}$."""
     top = input.max(axis=dim, keepdims=True) if input.size else input.sum(axis=dim, keepdims=True)

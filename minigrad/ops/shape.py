@@ -214,7 +214,7 @@ def flipud(input: Any) -> Any:
     return flip(input, 0)
 
 
-@primitive(promote="exact", name="roll")
+@primitive(promote="exact", name="roll", contiguous=True)
 def _roll(xp, input, *, shifts, dims):
     return xp.roll(input, shifts, dims or None)
 
@@ -254,7 +254,7 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
     return _rot90(input, k=k, dims=wrap_dims(dims, input._data.ndim))
 
 
-@primitive(promote="exact", name="tril")
+@primitive(promote="exact", name="tril", contiguous=True)
 def _tril(xp, input, *, diagonal):
     return xp.tril(input, diagonal)
 
@@ -269,7 +269,7 @@ def tril(input: Any, diagonal: int = 0) -> Any:
     return _tril(input, diagonal=diagonal)
 
 
-@primitive(promote="exact", name="triu")
+@primitive(promote="exact", name="triu", contiguous=True)
 def _triu(xp, input, *, diagonal):
     return xp.triu(input, diagonal)
 
