@@ -189,8 +189,8 @@ Edge = tuple["Node", int, tuple[int, ...], np.dtype]  # node, output, and the in
 class Node:
     """One recorded op. Each primitive has its own subclass, named as torch names it."""
 
-    __slots__ = ("rank", "edges", "plan", "saved", "versions", "results", "values", "outputs", "extras",
-                 "__weakref__")
+    __slots__ = ("rank", "edges", "plan", "saved", "versions", "results", "values", "outputs",
+                 "extras", "__weakref__")
     op: Any = None  # the primitive (primitive.Op); set on the subclass
 
     rank: int                   # minus the creation number: the engine's heap pops the newest first
@@ -308,7 +308,8 @@ def modified(node: Node, tensor: TensorBase, found: int, expected: int, slot: in
     producer = f", which is output {tensor._output} of {forward_name(tensor._node)}," \
         if tensor._node is not None else ","
     if name in op.outputs:
-        producer, what = f", which is output 0 of {forward_name(node)},", f"its own result ('{name}')"
+        producer = f", which is output 0 of {forward_name(node)},"
+        what = f"its own result ('{name}')"
     else:
         what = f"its input '{name}'"
     return (
@@ -337,7 +338,8 @@ class AccumulateGrad(Node):
 def accumulator(leaf: TensorBase) -> AccumulateGrad:
     """The leaf's AccumulateGrad node. Graphs hold it; the leaf only remembers it weakly, since the
     node holds the leaf."""
-    node = leaf._accumulator and leaf._accumulator()
+    remembered = leaf._accumulator
+    node: Any = None if remembered is None else remembered()
     if node is None:
         node = _new(AccumulateGrad)
         node.rank = next_number()  # older than every op: leaves come last

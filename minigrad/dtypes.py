@@ -21,7 +21,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
-from typing import Any
 
 import ml_dtypes
 import numpy as np

@@ -68,7 +68,7 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
     create_graph = mode.grad
     while heap:
         node = heappop(heap)[1]
-        arrived = buffers.pop(node)
+        arrived: Any = buffers.pop(node)
         if node.extras is not None:
             _tensor_hooks(node.extras, arrived)
         if type(node) is AccumulateGrad:
@@ -82,7 +82,7 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
             continue
         if node.extras is not None:
             arrived = _prehooks(node.extras, arrived)
-        derived = node.apply(arrived)
+        derived: Any = node.apply(arrived)
         if node.extras is not None:
             derived = _posthooks(node.extras, derived, arrived)
         arrived = None

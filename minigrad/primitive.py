@@ -148,8 +148,8 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     in float32), "exact" (as given, also 16-bit floats: for kernels that only move data).
     `name` and `overload` make the node's name, MulBackward0; `node_name` gives it outright;
     `overload_of_number` is the overload's number where the last input is a Python number.
-    `outputs` names several results; the function then returns a tuple. NumPy lays results out as the
-    operands are; `contiguous` is for ops whose results torch lays out row by row all the same.
+    `outputs` names several results; the function then returns a tuple. NumPy lays results out as
+    the operands are; `contiguous` is for ops whose results torch lays out row by row regardless.
     """
     if kernel is None:
         return functools.partial(primitive, promote=promote, name=name, overload=overload,
@@ -324,6 +324,8 @@ def explain(op: Op, arrays: tuple, error: ValueError) -> Exception:
 
 def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     """Wrap the kernel's result and leave a node behind, if any input needs a gradient."""
+    tensor: Any
+    outputs: Any
     edges: list = []
     wanted, bit = 0, 1
     for tensor in inputs if op.every_input else [inputs[i] for i in op.differentiable]:

@@ -70,7 +70,8 @@ def parameter_list(torch):
     group.append("note")
     group[0] = nn.Parameter(torch.full((2,), 5.0, dtype=torch.float64))
     return [repr(group), len(group), group[1], group[-2], list(group[1:3]),
-            list(group.parameters()), list(group.state_dict()), [name for name, _ in group.named_parameters()],
+            list(group.parameters()), list(group.state_dict()),
+            [name for name, _ in group.named_parameters()],
             repr(nn.ParameterList())]
 
 

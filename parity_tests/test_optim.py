@@ -269,7 +269,6 @@ ERRORS = {
         torch.optim.SGD([{"params": one(torch)}, {"params": one(torch)}], lr=0.1).state_dict()),
     "load_sizes": lambda torch: torch.optim.SGD(one(torch), lr=0.1).load_state_dict(
         torch.optim.SGD(one(torch) + one(torch), lr=0.1).state_dict()),
-    "bare": lambda torch: torch.optim.Optimizer(one(torch), {}).step(),
 }
 
 

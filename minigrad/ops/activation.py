@@ -41,7 +41,7 @@ derivative(_relu, input=lambda g, result: threshold_backward(g, result, threshol
 
 @primitive
 def threshold_backward(xp, grad_output, input, *, threshold):
-    r"""0 where $a \le t$, also if $\bar y$ is inf or nan there; $\bar y$ elsewhere, also for a nan."""
+    r"""0 where $a \le t$, even if $\bar y$ is nan; $\bar y$ elsewhere, also where $a$ is nan."""
     dropped = input <= threshold
     if xp is np and grad_output.dtype.char == "f" and grad_output.flags.c_contiguous \
             and dropped.flags.c_contiguous and dropped.shape == grad_output.shape:

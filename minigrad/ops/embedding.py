@@ -84,7 +84,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None,
 def _renorm_rows(weight: Any, indices: Any, max_norm: float, norm_type: float) -> None:
     enabled, mode.grad = mode.grad, False
     try:
-        for row in np.unique(np.asarray(indices)).tolist():
+        for row in np.unique(host(indices)).tolist():
             norm = weight[row].norm(norm_type).item()
             if norm > max_norm:
                 weight[row].mul_(max_norm / (norm + 1e-7))

@@ -346,6 +346,7 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
         for each in (running_mean, running_var, weight, bias))
     result = batch_norm(input.contiguous().view(1, batch * channels, *rest), means, variances,
                         weights, biases, use_input_stats, momentum, eps)
+    each: Any
     for running, each in ((running_mean, means), (running_var, variances)):
         if running is not None and use_input_stats:
             running.detach().copy_(each.view(batch, channels).mean(0))

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..device import special
 from ..primitive import derivative, primitive
-from .choosing import where as where  # for margin_loss.py
 
 __all__ = [
     "abs", "absolute", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh",

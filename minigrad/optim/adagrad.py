@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import wrap
-from ..device import array_module
-from .optimizer import Optimizer, check_options, new_step
-from .updates import add_product, add_quotient, add_scaled, sqrt
+from .optimizer import Optimizer, check_options, new_step, zeros_for
+from .updates import add_product, add_quotient, add_scaled, as_real, sqrt
 
 
 class Adagrad(Optimizer):
@@ -34,16 +32,24 @@ class Adagrad(Optimizer):
             "maximize": maximize, "differentiable": differentiable, "fused": fused})
         for group in self.param_groups:
             for parameter in group["params"]:
-                data = parameter._data
-                full = array_module(data).full_like(data, group["initial_accumulator_value"])
-                self.state[parameter] = {"step": new_step(), "sum": wrap(full)}
+                self._begin(group, parameter._data, self.state[parameter])
+
+    def _begin(self, group: dict, parameter: Any, state: dict) -> None:
+        start = group["initial_accumulator_value"]
+        state["step"] = new_step()
+        state["sum"] = zeros_for(parameter)
+        add_scaled(state["sum"]._data, complex(start, start) if parameter.dtype.kind == "c"
+                   else start)
 
     def update(self, group: dict, parameter: Any, gradient: Any, state: dict) -> None:
+        if not state:  # of a group that was added later
+            self._begin(group, parameter, state)
+        parameter, gradient = as_real(parameter), as_real(gradient)
         state["step"]._data += 1
         step = float(state["step"]._data)
         if group["weight_decay"] != 0:
             gradient = add_scaled(gradient.copy(), parameter, group["weight_decay"])
-        total = state["sum"]._data
+        total = as_real(state["sum"]._data)
         add_product(total, gradient, gradient)
         root = sqrt(total)
         root += group["eps"]

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..device import array_module
 from .optimizer import Optimizer, check_options, new_step, zeros_for
-from .updates import add_product, add_quotient, add_scaled, lerp, scale, sqrt
+from .updates import (
+    add_product,
+    add_quotient,
+    add_scaled,
+    as_real,
+    lerp,
+    scale,
+    set_to_maximum,
+    sqrt,
+)
 
 
 class Adam(Optimizer):
@@ -40,6 +48,7 @@ class Adam(Optimizer):
             state["exp_avg"], state["exp_avg_sq"] = zeros_for(parameter), zeros_for(parameter)
             if group["amsgrad"]:
                 state["max_exp_avg_sq"] = zeros_for(parameter)
+        parameter, gradient = as_real(parameter), as_real(gradient)
         state["step"]._data += 1
         step = float(state["step"]._data)
         lr, (beta1, beta2) = float(group["lr"]), group["betas"]
@@ -48,13 +57,13 @@ class Adam(Optimizer):
                 scale(parameter, 1 - lr * group["weight_decay"])
             else:
                 gradient = add_scaled(gradient.copy(), parameter, group["weight_decay"])
-        mean, square = state["exp_avg"]._data, state["exp_avg_sq"]._data
+        mean, square = as_real(state["exp_avg"]._data), as_real(state["exp_avg_sq"]._data)
         lerp(mean, gradient, 1 - beta1)
-        add_product(scale(square, beta2), gradient, gradient.conj(), 1 - beta2)
+        add_product(scale(square, beta2), gradient, gradient, 1 - beta2)
         if group["amsgrad"]:
-            largest = state["max_exp_avg_sq"]._data
-            largest[...] = square = array_module(square).maximum(largest, square)
-        denominator = sqrt(square) / (1 - beta2**step) ** 0.5
+            square = set_to_maximum(as_real(state["max_exp_avg_sq"]._data), square)
+        denominator = sqrt(square)
+        denominator /= (1 - beta2**step) ** 0.5
         denominator += group["eps"]
         add_quotient(parameter, mean, denominator, -(lr / (1 - beta1**step)))
 

@@ -148,7 +148,7 @@ class Optimizer:
     def _step_one(self, group: dict, parameter: Any) -> None:
         gradient = parameter.grad._data
         if group.get("maximize"):
-            gradient = -gradient
+            gradient = array_module(gradient).asarray(-gradient)  # a scalar if it has no dimension
         state = self.state.get(parameter, {})
         self.update(group, parameter._data, gradient, state)
         if state:  # plain descent remembers nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .optimizer import Optimizer, check_options, new_step, zeros_for
-from .updates import add_product, add_quotient, add_scaled, lerp, scale, sqrt
+from .updates import add_product, add_quotient, add_scaled, as_real, lerp, scale, sqrt
 
 
 class RMSprop(Optimizer):
@@ -39,19 +39,20 @@ class RMSprop(Optimizer):
                 state["momentum_buffer"] = zeros_for(parameter)
             if group["centered"]:
                 state["grad_avg"] = zeros_for(parameter)
+        parameter, gradient = as_real(parameter), as_real(gradient)
         state["step"]._data += 1
         if group["weight_decay"] != 0:
             gradient = add_scaled(gradient.copy(), parameter, group["weight_decay"])
-        alpha, lr, square = group["alpha"], float(group["lr"]), state["square_avg"]._data
+        alpha, lr, square = group["alpha"], float(group["lr"]), as_real(state["square_avg"]._data)
         add_product(scale(square, alpha), gradient, gradient, 1 - alpha)
         if group["centered"]:
-            mean = state["grad_avg"]._data
+            mean = as_real(state["grad_avg"]._data)
             lerp(mean, gradient, 1 - alpha)
             square = add_product(square.copy(), mean, mean, -1)
         root = sqrt(square)
         root += group["eps"]
         if group["momentum"] > 0:
-            buffer = state["momentum_buffer"]._data
+            buffer = as_real(state["momentum_buffer"]._data)
             add_quotient(scale(buffer, group["momentum"]), gradient, root)
             add_scaled(parameter, buffer, -lr)
         else:

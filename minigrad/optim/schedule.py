@@ -38,7 +38,11 @@ class LRScheduler:
             for number, group in enumerate(optimizer.param_groups):
                 if "initial_lr" not in group:
                     raise KeyError("param 'initial_lr' is not specified in "
-                                   f"param_groups[{number}] when resuming an optimizer")
+                                   f"param_groups[{number}] when resuming scheduler with "
+                                   "last_epoch >= 0.\nThis typically happens when:\n1. You're "
+                                   "trying to resume training from a checkpoint but haven't "
+                                   "properly loaded the optimizer state\n2. You're using last_epoch"
+                                   " >= 0 for a fresh training run (not recommended)")
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         if not hasattr(optimizer, "_opt_called"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..device import array_module
 from ..dtypes import HALF_TYPES
+from ..ops.strided import restrided
 
 
 def _in_place(formula: Callable) -> Callable:
@@ -61,5 +62,25 @@ def add_quotient(target, a, b, factor=1):
     return target + (a if factor == 1 else a * factor) / b
 
 
+@_in_place
+def set_to_maximum(target, other):
+    """target ← the larger of target and other"""
+    return array_module(target).maximum(target, other)
+
+
 def sqrt(array: Any) -> Any:
-    return array_module(array).sqrt(array)
+    """The roots as a new array: also of an array without dimensions, where ufuncs give scalars."""
+    xp = array_module(array)
+    return xp.asarray(xp.sqrt(array))
+
+
+def as_real(array: Any) -> Any:
+    """A complex array as pairs of real numbers, in the same memory; a real one as it is.
+
+    The methods that divide by a root of squares take real and imaginary parts each on its own.
+    """
+    if array.dtype.kind != "c":
+        return array
+    part = array.real
+    return restrided(array_module(array), part, (*part.shape, 2),
+                     (*part.strides, part.dtype.itemsize))

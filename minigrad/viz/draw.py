@@ -56,7 +56,8 @@ def draw(outputs: Any, parameters: Any = ()) -> Any:
 
     results = outputs if isinstance(outputs, list | tuple) else [outputs]
     for number, tensor in enumerate(results):
-        picture.node(f"output{number}", f"output\n{_shape(tensor)}", fillcolor=FILL["output"], style="filled")
+        picture.node(f"output{number}", f"output\n{_shape(tensor)}", fillcolor=FILL["output"],
+                     style="filled")
         if tensor.grad_fn is not None:
             picture.edge(visit(tensor.grad_fn), f"output{number}")
     while waiting:  # a list, not recursion: graphs are deep
