@@ -8,8 +8,6 @@ This file is the `torch` namespace: every public name, imported from where it is
 from __future__ import annotations
 
 from math import e, inf, nan, pi
-from typing import NoReturn
-
 from . import amp, autograd, cuda, nn, optim, random, utils
 from .amp import autocast, is_autocast_enabled
 from .autograd.grad_mode import (
@@ -33,6 +31,7 @@ from .legacy_types import (
     IntTensor, LongTensor, ShortTensor,
 )
 from .memory import keep_freed_memory
+from .names import missing_in
 from .ops.activation import (
     celu, hardshrink, prelu, relu, rrelu, selu, threshold,
 )
@@ -152,9 +151,4 @@ __version__ = "0.1.0"
 newaxis = None
 
 keep_freed_memory()
-
-
-def __getattr__(name: str) -> NoReturn:
-    from .run import missing
-
-    missing(__name__, name)
+__getattr__ = missing_in(__name__)

@@ -9,6 +9,7 @@ from typing import Any
 from . import dtypes
 from .core import mode
 from .device import cuda_device_count
+from .names import missing_in
 
 _DEFAULT = {"cpu": dtypes.bfloat16, "cuda": dtypes.float16}
 _ALLOWED = {"cpu": (dtypes.bfloat16, dtypes.float16), "cuda": (dtypes.float16, dtypes.bfloat16)}
@@ -56,3 +57,6 @@ class autocast:
 def is_autocast_enabled(device_type: str | None = None) -> bool:
     """Whether ops of the lower-precision list are being cast now."""
     return mode.autocast is not None
+
+
+__getattr__ = missing_in(__name__)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from .names import missing_in
 from .random_streams import Generator, default_generator
 
 __all__ = ["Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed",
@@ -47,3 +48,6 @@ def fork_rng(devices: Any = None, enabled: bool = True,
     finally:
         if enabled:
             set_rng_state(state)
+
+
+__getattr__ = missing_in(__name__)

@@ -77,17 +77,6 @@ def install() -> None:
         sys.meta_path.insert(0, TorchAlias())
 
 
-def missing(module_name: str, name: str) -> NoReturn:
-    """Raise the AttributeError for a name that torch may have and minigrad has not.
-
-    A module of minigrad calls it from its `__getattr__(name)`, as `missing(__name__, name)`.
-    """
-    torch_name = "torch" + module_name.removeprefix("minigrad")
-    raise AttributeError(
-        f"minigrad has no '{torch_name}.{name}'", name=name, obj=sys.modules.get(module_name)
-    )
-
-
 def run(path: str, args: Sequence[str] = ()) -> None:
     """Run the program at `path` as `python path args...` would, with minigrad in torch's place.
 

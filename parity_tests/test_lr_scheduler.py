@@ -54,7 +54,7 @@ def rates(schedule, opt, steps):
         schedule.step()
         found.append(([group["lr"] for group in opt.param_groups],
                       [group["momentum"] for group in opt.param_groups],
-                      schedule.get_last_lr(), schedule.last_epoch))
+                      schedule.get_last_lr(), getattr(schedule, "last_epoch", None)))
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from .. import engine
 from ..core import TensorBase, wrap
 from ..device import array_module
+from ..names import missing_in
 from .function import Function, FunctionCtx
 from .grad_mode import (
     enable_grad,
@@ -147,3 +148,6 @@ def _check_inputs(inputs: Any) -> None:
     for tensor in inputs:
         if not tensor.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
+
+
+__getattr__ = missing_in(__name__)

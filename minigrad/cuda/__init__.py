@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..device import cuda_device_count, device, module_for
+from ..names import missing_in
 from . import amp
 
 __all__ = ["amp", "current_device", "device_count", "is_available", "manual_seed",
@@ -35,3 +36,6 @@ def manual_seed(seed: int) -> None:
 
 def manual_seed_all(seed: int) -> None:
     """See `manual_seed`."""
+
+
+__getattr__ = missing_in(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..names import missing_in
 from . import functional, init, utils
 from .modules.activation import (
     CELU,
@@ -114,3 +115,5 @@ __all__ = [
     "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
     "Threshold", "TripletMarginLoss", "Unflatten", "functional", "init", "utils",
 ]
+
+__getattr__ = missing_in(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..names import missing_in
 from ..ops.activation import (
     celu,
     elu,
@@ -85,3 +86,5 @@ __all__ = [
     "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus",
     "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "triplet_margin_loss",
 ]
+
+__getattr__ = missing_in(__name__)

@@ -15,6 +15,7 @@ import numpy as np
 from ..autograd.grad_mode import no_grad
 from ..core import version_of
 from ..device import array_module
+from ..names import missing_in
 
 _LINEAR = frozenset(["linear", *(f"conv{kind}{n}d" for kind in ("", "_transpose")
                                  for n in (1, 2, 3))])
@@ -243,3 +244,6 @@ def _touch(tensor: Any) -> Any:
     """Say that the tensor was written."""
     version_of(tensor).count += 1
     return tensor
+
+
+__getattr__ = missing_in(__name__)

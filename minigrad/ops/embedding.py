@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import mode
+from ..device import host
 from ..primitive import derivative, primitive
 
 __all__ = ["embedding", "one_hot"]

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..names import missing_in
 from .one_cycle import ANNEAL, OneCycleLR
 from .optimizer import Optimizer
 from .schedule import EPOCH_DEPRECATION_WARNING, WRONG_ORDER, LRScheduler, per_group
@@ -427,3 +428,6 @@ class ReduceLROnPlateau(LRScheduler):
             new = max(old * self.factor, least)
             if old - new > self.eps:
                 group["lr"] = new
+
+
+__getattr__ = missing_in(__name__)

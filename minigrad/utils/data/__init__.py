@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...names import missing_in
 from .collate import default_collate, default_convert
 from .dataloader import DataLoader, get_worker_info
 from .dataset import (
@@ -29,3 +30,5 @@ __all__ = [
     "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
     "default_convert", "get_worker_info", "random_split",
 ]
+
+__getattr__ = missing_in(__name__)
