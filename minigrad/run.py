@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 # Note [Two names, one module]
 #

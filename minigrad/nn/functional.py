@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..names import missing_in
 from ..ops.activation import (
     celu,
     elu,
@@ -29,6 +28,7 @@ from ..ops.activation import (
     tanhshrink,
     threshold,
 )
+from ..ops.attention import scaled_dot_product_attention
 from ..ops.dropout import (
     alpha_dropout,
     dropout,
@@ -64,6 +64,7 @@ from ..ops.norm import (
     normalize,
     rms_norm,
 )
+from ..ops.padding import pad
 from ..ops.probability_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -78,13 +79,12 @@ __all__ = [
     "alpha_dropout", "batch_norm", "bilinear", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "celu", "cosine_embedding_loss", "cosine_similarity",
     "cross_entropy", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "embedding",
-    "feature_alpha_dropout", "gaussian_nll_loss", "gelu", "glu", "gumbel_softmax", "group_norm",
+    "feature_alpha_dropout", "gaussian_nll_loss", "gelu", "glu", "group_norm", "gumbel_softmax",
     "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss",
     "instance_norm", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
     "logsigmoid", "margin_ranking_loss", "mish", "mse_loss", "nll_loss", "normalize", "one_hot",
-    "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rrelu", "selu",
-    "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus",
-    "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "triplet_margin_loss",
+    "pad", "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rrelu",
+    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss",
+    "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
+    "tanhshrink", "threshold", "triplet_margin_loss",
 ]
-
-__getattr__ = missing_in(__name__)

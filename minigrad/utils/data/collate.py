@@ -9,6 +9,9 @@ import numpy as np
 
 from ...core import TensorBase
 
+UNKNOWN = ("default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; "
+           "found {}")
+
 
 def default_convert(data: Any) -> Any:
     """NumPy arrays, also inside containers, become tensors."""
@@ -16,7 +19,7 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, np.ndarray | np.generic) and data.dtype.kind not in "SUOa":
         return as_tensor(data)
     if isinstance(data, Mapping):
-        return {key: default_convert(value) for key, value in data.items()}
+        return _like(data, {key: default_convert(value) for key, value in data.items()})
     if isinstance(data, tuple) and hasattr(data, "_fields"):
         return type(data)(*(default_convert(each) for each in data))
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
@@ -32,6 +35,8 @@ def default_collate(batch: Any) -> Any:
     if isinstance(first, TensorBase):
         return stack(list(batch), 0)
     if isinstance(first, np.ndarray):
+        if first.dtype.kind in "SUO":
+            raise TypeError(UNKNOWN.format(first.dtype))
         return stack([as_tensor(each) for each in batch], 0)
     if isinstance(first, np.generic):
         return as_tensor(np.asarray(batch))
@@ -42,12 +47,20 @@ def default_collate(batch: Any) -> Any:
     if isinstance(first, str | bytes):
         return batch
     if isinstance(first, Mapping):
-        return {key: default_collate([item[key] for item in batch]) for key in first}
+        return _like(first, {key: default_collate([item[key] for item in batch])
+                             for key in first})
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*(default_collate(each) for each in zip(*batch, strict=True)))
     if isinstance(first, Sequence):
         if any(len(item) != len(first) for item in batch):
             raise RuntimeError("each element in list of batch should be of equal size")
-        return [default_collate(list(each)) for each in zip(*batch, strict=True)]
-    raise TypeError("default_collate: batch must contain tensors, numpy arrays, numbers, dicts or "
-                    f"lists; found {type(first)}")
+        return [default_collate(each) for each in zip(*batch, strict=True)]
+    raise TypeError(UNKNOWN.format(type(first)))
+
+
+def _like(mapping: Any, items: dict) -> Any:
+    """The items in a mapping of the same type, if that can be made of them."""
+    try:
+        return type(mapping)(items)
+    except TypeError:
+        return items
