@@ -143,6 +143,7 @@ from .printing import set_printoptions
 from .random import (
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
 )
+from .serialization import load, save
 from .tensor import Size, Tensor
 from .threads import get_num_threads, set_num_threads
 from .type_info import finfo, iinfo

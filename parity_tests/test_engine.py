@@ -265,9 +265,11 @@ def test_shape_and_device_errors():
     def no_gpu(torch):
         torch.ones(2, device="cuda")
 
+    import torch
+
     import parity_tests.harness as harness
 
-    if harness.DEVICE == "cpu":
+    if harness.DEVICE == "cpu" and not torch.version.cuda:  # a build for CUDA has other words
         both_raise(no_gpu)
         assert not candidate().cuda.is_available()
 

@@ -71,6 +71,15 @@ class DataLoader:
         self.pin_memory = pin_memory
         self.collate_fn = collate_fn or (
             default_convert if batch_sampler is None else default_collate)
+        self._ready = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if getattr(self, "_ready", False) and name in (
+                "batch_size", "batch_sampler", "sampler", "drop_last", "dataset",
+                "persistent_workers"):
+            raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is "
+                             "initialized")
+        super().__setattr__(name, value)
 
     def __iter__(self) -> Iterator:
         random_seed(self.generator)
