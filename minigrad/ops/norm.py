@@ -13,26 +13,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ..core import mode, wrap
 from ..device import array_module
 from ..primitive import joint_derivative, primitive
 from ..type_info import finfo
 from .arithmetic import add_number
 from .reduction import norm
-from .softmax import row_sums
+from .softmax import dots_along, row_sums
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
 
 # --- rows: mean 0 and variance 1 in each ---------------------------------------------------------
-
-
-def row_dots(xp, a, b):
-    r"""$\sum_j a_{ij} b_{ij}$, as a column."""
-    if xp is np and a.dtype.char in "fd":
-        return np.vecdot(a, b)[..., None]
-    return (a * b).sum(axis=-1, keepdims=True)
 
 
 def _normalised_rows(xp, rows, eps):
@@ -41,7 +32,7 @@ def _normalised_rows(xp, rows, eps):
     count = number(rows.shape[-1])
     mean = row_sums(xp, rows) / count
     result = rows - mean
-    rstd = 1 / xp.sqrt(row_dots(xp, result, result) / count + number(eps))
+    rstd = 1 / xp.sqrt(dots_along(xp, result, result, 1) / count + number(eps))
     result *= rstd
     return result, mean, rstd
 
@@ -51,7 +42,7 @@ def _rows_gradient(xp, g, rows, mean, rstd):
     $\bar x = (\bar y - \tfrac1n\sum\bar y - \tfrac1n\hat x\sum\bar y\hat x)/\sigma$, arranged so
     that only three passes write. Overwrites `g`."""
     count = g.dtype.type(g.shape[-1])
-    total, dot = row_sums(xp, g), row_dots(xp, g, rows)
+    total, dot = row_sums(xp, g), dots_along(xp, g, rows, 1)
     slope = (total * mean - dot) * rstd ** 3 / count
     g *= rstd
     g += rows * slope

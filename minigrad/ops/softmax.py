@@ -21,6 +21,13 @@ def row_sums(xp, array):
     return array.sum(axis=-1, keepdims=True)
 
 
+def dots_along(xp, a, b, dim):
+    r"""$\sum_j a_j b_j$ along `dim`, kept as a dimension."""
+    if xp is np and dim == a.ndim - 1 and a.dtype.char in "fd":
+        return np.vecdot(a, b)[..., None]
+    return (a * b).sum(axis=dim, keepdims=True)
+
+
 def _last(array, dim):
     return array if dim == array.ndim - 1 or not array.ndim else array.swapaxes(dim, -1)
 
@@ -43,11 +50,11 @@ derivative(_softmax, input=lambda g, result, dim: _softmax_backward_data(g, resu
 @primitive(name="softmax_backward_data", node_name="SoftmaxBackwardDataBackward0")
 def _softmax_backward_data(xp, grad_output, output, *, dim):
     r"""$\bar a = y\,(\bar y - \sum_j \bar y_j y_j)$."""
-    product = grad_output * output
     if not output.ndim:
-        return product - output * product
-    product -= output * product.sum(axis=dim, keepdims=True)
-    return product
+        return grad_output * output - output * (grad_output * output)
+    result = grad_output - dots_along(xp, grad_output, output, dim)
+    result *= output
+    return result
 
 
 derivative(_softmax_backward_data,
