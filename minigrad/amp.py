@@ -8,7 +8,7 @@ from typing import Any
 
 from . import dtypes
 from .core import mode
-from .device import cuda_device_count
+from .device import cuda_device_count, device
 from .names import missing_in
 
 _DEFAULT = {"cpu": dtypes.bfloat16, "cuda": dtypes.float16}
@@ -22,7 +22,7 @@ class autocast:
                  cache_enabled: bool | None = None) -> None:
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
-        if device_type not in _DEFAULT:
+        if device(device_type).type not in _DEFAULT:
             raise RuntimeError(f"User specified an unsupported autocast device_type "
                                f"'{device_type}'")
         self.device = device_type

@@ -24,6 +24,7 @@ from . import dtypes
 from .core import TensorBase, wrap
 from .device import device, host, move
 from .nn.parameter import Parameter, adopt
+from .ops.strided import address
 from .tensor import Size, Tensor
 
 ALLOWED: dict[tuple[str, str], Any] = {
@@ -59,8 +60,7 @@ class _Pickler(pickle.Pickler):
 
     def _values(self, tensor: TensorBase) -> _Values:
         array = tensor._data
-        where = array.data.ptr if hasattr(array.data, "ptr") else array.ctypes.data
-        key = (str(tensor.device), where, array.shape, array.strides, array.dtype.name)
+        key = (str(tensor.device), address(array), array.shape, array.strides, array.dtype.name)
         return self.written.setdefault(key, _Values(array, str(tensor.device)))
 
 

@@ -306,20 +306,18 @@ def test_extra_state_and_state_hooks():
 
 # --- hooks ---------------------------------------------------------------------------------------
 
-class Scaled:
-    """A module with a keyword argument, made for either library."""
+def scaled(torch):
+    """A module with a keyword argument and, if asked, two results."""
+    class Scaled(torch.nn.Module):
+        def forward(self, x, y=None, *, factor=1.0):
+            return x * factor if y is None else (x * factor, y)
 
-    def __new__(cls, torch):
-        class Scaled(torch.nn.Module):
-            def forward(self, x, y=None, *, factor=1.0):
-                return x * factor if y is None else (x * factor, y)
-
-        return Scaled()
+    return Scaled()
 
 
 def test_forward_hooks():
     def run(torch):
-        model, events = Scaled(torch), []
+        model, events = scaled(torch), []
         x = torch.tensor([1.0, 2.0], requires_grad=True)
 
         def before(module, args):
@@ -369,7 +367,7 @@ def test_forward_hook_that_is_always_called():
 @pytest.mark.parametrize("two", [True, False])
 def test_backward_hooks(two, needs_grad):
     def run(torch, device):
-        model, events = Scaled(torch), []
+        model, events = scaled(torch), []
         inner = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Tanh()).to(device)
         x = numbers(torch, (2, 3), device, "float64", 0).detach().requires_grad_(needs_grad)
         inner.double()

@@ -32,7 +32,7 @@ LAYERS = {
     "unflatten": (lambda nn: nn.Unflatten(1, (2, 3)), [(4, 6)]),
     "dropout": (lambda nn: nn.Dropout(0.3), [(7, 9)]),
     "dropout_default": (lambda nn: nn.Dropout(), [(70, 9)]),
-    "dropout_in_place": (lambda nn: nn.Sequential(Negate(nn), nn.Dropout(0.3, inplace=True)),
+    "dropout_in_place": (lambda nn: nn.Sequential(negate(nn), nn.Dropout(0.3, inplace=True)),
                          [(7, 9)]),
     "dropout1d": (lambda nn: nn.Dropout1d(0.4), [(4, 6, 3)]),
     "dropout2d": (lambda nn: nn.Dropout2d(0.4), [(4, 6, 3, 2)]),
@@ -104,14 +104,15 @@ LAYERS = {
         "Tanhshrink", "LogSigmoid", "Hardsigmoid", "Hardswish", "Hardtanh", "Hardshrink",
         "Softshrink", "ELU", "CELU", "SELU", "LeakyReLU")},
     **{name + "_in_place": (
-        lambda nn, name=name: nn.Sequential(nn.Identity(), Negate(nn), getattr(nn, name)(
+        lambda nn, name=name: nn.Sequential(nn.Identity(), negate(nn), getattr(nn, name)(
             inplace=True)), [(3, 4)])
        for name in ("ReLU", "ReLU6", "ELU", "CELU", "SELU", "LeakyReLU", "SiLU", "Mish",
                     "Hardtanh", "Hardswish", "Hardsigmoid")},
 }
 
 
-def Negate(nn):
+def negate(nn):
+    """A layer whose result may be written over: its derivative needs no values."""
     class Negate(nn.Module):
         def forward(self, x):
             return -x
@@ -286,7 +287,7 @@ MATRIX_INITS = {
 @pytest.mark.parametrize("name", [*INITS, *MATRIX_INITS])
 def test_init(name, shape):
     if name in MATRIX_INITS and len(shape) != 2:
-        return
+        return  # these two are for matrices
 
     def run(torch):
         weight = torch.nn.Parameter(torch.empty(shape))

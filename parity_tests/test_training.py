@@ -20,10 +20,11 @@ def data(torch, device, count=24, features=6, classes=5):
 
 
 def mlp(torch):
+    # no bias before a batch norm: its gradient is noise, from which Adam takes full steps
     nn = torch.nn
     return nn.Sequential(nn.Linear(6, 16), nn.LayerNorm(16), nn.GELU(), nn.Dropout(0.2),
-                         nn.Linear(16, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.1),
-                         nn.Linear(16, 5))
+                         nn.Linear(16, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(),
+                         nn.Dropout(0.1), nn.Linear(16, 5))
 
 
 def transformer(torch, vocabulary=11, width=12, heads=3, length=7, layers=2, dropout=0.1):
@@ -331,6 +332,8 @@ def test_pad(case):
     {}, {"is_causal": True}, {"scale": 0.3}, {"dropout_p": 0.4}], ids=str)
 @pytest.mark.parametrize("mask", [None, "bool", "float"])
 def test_scaled_dot_product_attention(options, mask):
+    if mask and "is_causal" in options:
+        return
     allowed = np.random.default_rng(0).random((4, 6)) < 0.7
     allowed[1] = False
 
@@ -361,6 +364,8 @@ ERRORS = {
         torch.ones(3), torch.ones(2, 3), torch.ones(2, 3)),
     "attention_mask": lambda torch, F: F.scaled_dot_product_attention(
         torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 2).long()),
+    "attention_two_masks": lambda torch, F: F.scaled_dot_product_attention(
+        *[torch.ones(1, 2, 3).double()] * 3, torch.ones(2, 2).bool(), is_causal=True),
     "autocast_device": lambda torch, F: torch.autocast("nowhere"),
 }
 

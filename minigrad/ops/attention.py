@@ -20,7 +20,7 @@ def scaled_dot_product_attention(
     A query that may see none gets zeros. With `enable_gqa` groups of queries share a head of keys.
     Vaswani et al., "Attention is all you need", 2017.
     """
-    _check(query, key, value, attn_mask)
+    _check(query, key, value, attn_mask, is_causal)
     if enable_gqa:
         heads = query.size(-3)
         key = key.repeat_interleave(heads // key.size(-3), -3)
@@ -33,10 +33,11 @@ def scaled_dot_product_attention(
         scores = scores.masked_fill(hidden, -math.inf)
     if attn_mask is not None and attn_mask.dtype.is_floating_point:
         scores = scores + attn_mask
-    weights = scores.softmax(-1)
-    if hidden is not None or attn_mask is not None:
+    if attn_mask is None:
+        weights = scores.softmax(-1)
+    else:  # a row of -inf alone has no softmax, and its gradient must stay out of the sums
         blind = (scores.detach() == -math.inf).all(-1, keepdim=True)
-        weights = weights.masked_fill(blind, 0.0)
+        weights = scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
     if dropout_p > 0:
         weights = dropout(weights, dropout_p)
     return weights @ value
@@ -44,16 +45,12 @@ def scaled_dot_product_attention(
 
 def _hidden(scores: Any, mask: Any, is_causal: bool) -> Any:
     """Which keys each query must not see, or None."""
-    hidden = None
-    if mask is not None and not mask.dtype.is_floating_point:
-        hidden = mask.logical_not()
     if is_causal:
-        future = scores.new_ones(scores.shape[-2:]).triu(1).bool()
-        hidden = future if hidden is None else hidden | future
-    return hidden
+        return scores.new_ones(scores.shape[-2:]).triu(1).bool()
+    return mask.logical_not() if mask is not None and mask._data.dtype.kind == "b" else None
 
 
-def _check(query: Any, key: Any, value: Any, mask: Any) -> None:
+def _check(query: Any, key: Any, value: Any, mask: Any, is_causal: bool) -> None:
     if not query.dtype is key.dtype is value.dtype:
         words = [tensor.dtype.scalar_name.lower() for tensor in (query, key, value)]
         raise RuntimeError(
@@ -64,6 +61,9 @@ def _check(query: Any, key: Any, value: Any, mask: Any) -> None:
         raise RuntimeError(
             "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: "
             f"{dims[0]} key.dim: {dims[1]} and value.dim: {dims[2]} instead.")
+    if mask is not None and is_causal:
+        raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set "
+                           "when is_causal=True")
     if mask is not None and not (mask._data.dtype.kind == "b" or mask.dtype.is_floating_point):
         raise RuntimeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got "

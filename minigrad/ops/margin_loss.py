@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autocast_rules import full_precision
 from ..primitive import derivative, primitive
 from .arithmetic import sub_number
 from .choosing import where
@@ -16,6 +17,7 @@ __all__ = [
     "pairwise_distance", "soft_margin_loss", "triplet_margin_loss"]
 
 
+@full_precision
 def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0,
                         size_average: bool | None = None, reduce: bool | None = None,
                         reduction: str = "mean") -> Any:
@@ -29,6 +31,7 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     return reduce_loss(loss, reduction)
 
 
+@full_precision
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0,
                          size_average: bool | None = None, reduce: bool | None = None,
                          reduction: str = "mean") -> Any:
@@ -50,6 +53,7 @@ derivative(_soft_margin_loss, input=lambda g, input, target, input_shape, reduct
     -target * (-target * input).sigmoid() * share(g, input_shape, reduction)))
 
 
+@full_precision
 def soft_margin_loss(input: Any, target: Any, size_average: bool | None = None,
                      reduce: bool | None = None, reduction: str = "mean") -> Any:
     r"""$\ln(1 + e^{-yx})$ for $y = \pm 1$."""
@@ -64,6 +68,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6,
     return norm_over(add_double(x1 - x2, eps), ord=p, dim=(-1,), keepdim=keepdim)
 
 
+@full_precision
 def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float = 1.0,
                         p: float = 2, eps: float = 1e-6, swap: bool = False,
                         size_average: bool | None = None, reduce: bool | None = None,
@@ -96,6 +101,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     return (unit(x1) * unit(x2)).sum(dim)
 
 
+@full_precision
 def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0,
                           size_average: bool | None = None, reduce: bool | None = None,
                           reduction: str = "mean") -> Any:

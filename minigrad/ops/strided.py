@@ -67,6 +67,16 @@ def memory_of(array: Any) -> Any:
     return owner
 
 
+def in_memory_order(owner: Any) -> Any:
+    """The elements as they lie in memory, as a flat view: dimensions of large strides first.
+
+    `reshape(-1, order="A")` would do for C and for Fortran order, but ufuncs also make arrays of
+    other orders (they keep that of their operands), and of those it makes a copy.
+    """
+    dims = sorted(range(owner.ndim), key=lambda dim: -owner.strides[dim])
+    return owner.transpose(dims).reshape(-1)
+
+
 def restrided(xp: Any, array: Any, size: Any, stride: Any, offset: int = 0) -> Any:
     """The memory from `offset` bytes after the array's first element on, with this size and
     these strides (in bytes)."""
@@ -77,7 +87,7 @@ def restrided(xp: Any, array: Any, size: Any, stride: Any, offset: int = 0) -> A
         return np.ndarray(size, array.dtype, array, offset, stride)
     owner = memory_of(array)
     offset += address(array) - address(owner)
-    memory = owner.reshape(-1, order="A").view(np.uint8)  # bytes: bfloat16 offers no buffer
+    memory = in_memory_order(owner).view(np.uint8)  # bytes: bfloat16 offers no buffer
     return np.ndarray(size, array.dtype, memory, offset, stride)
 
 
@@ -85,7 +95,7 @@ def flat_memory(xp: Any, array: Any, offset: int) -> Any:
     """The memory behind `array` as a flat array that begins `offset` elements after it."""
     root = memory_of(array)
     start = (address(array) - address(root)) // array.dtype.itemsize + offset
-    flat = root.reshape(-1, order="A")
+    flat = in_memory_order(root)
     if flat.dtype != array.dtype:
         flat = flat.view(array.dtype)
     if start < 0 or start > flat.size:
