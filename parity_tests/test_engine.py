@@ -274,6 +274,12 @@ def test_shape_and_device_errors():
         assert not candidate().cuda.is_available()
 
 
+def test_views_of_memory_in_an_order_of_its_own():
+    """A permuted operand gives a result whose memory is in neither C's nor Fortran's order."""
+    check([(2, 3, 4, 5)], lambda x: (x.permute(0, 2, 1, 3) * 2).expand(2, 4, 3, 5).reshape(8, 15))
+    check([(2, 3, 4, 5)], lambda x: (x.permute(2, 0, 3, 1) * 2).unsqueeze(0).squeeze(0)[1:])
+
+
 # --- memory --------------------------------------------------------------------------------------
 
 def test_memory_falls_without_the_garbage_collector():
