@@ -54,7 +54,7 @@ from .ops.complex import (
 )
 from .ops.creation import (
     arange, empty, empty_like, empty_strided, eye, fill, full, full_like, linspace, logspace,
-    ones, ones_like, range, scalar_tensor, tril_indices, triu_indices, zeros, zeros_like,
+    ones, ones_like, range, scalar_tensor, tril_indices, triu_indices, zero_, zeros, zeros_like,
 )
 from .ops.cumulative import (
     cumprod, cumsum, logcumsumexp,

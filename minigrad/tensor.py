@@ -231,6 +231,7 @@ class Tensor(TensorBase):
     digamma, digamma_ = pointwise.digamma, inplace(pointwise.digamma)
     polygamma, polygamma_ = pointwise.polygamma, inplace(pointwise.polygamma)
     sigmoid, sigmoid_ = pointwise.sigmoid, inplace(pointwise.sigmoid)
+    xlogy, xlogy_ = pointwise.xlogy, inplace(pointwise.xlogy)
     logit, logit_ = pointwise.logit, inplace(pointwise.logit)
     floor, floor_ = choosing.floor, inplace(choosing.floor)
     ceil, ceil_ = choosing.ceil, inplace(choosing.ceil)
@@ -301,6 +302,7 @@ class Tensor(TensorBase):
     # --- complex numbers
     conj, conj_physical, resolve_conj = (
         ops_complex.conj, ops_complex.conj_physical, ops_complex.resolve_conj)
+    conj_physical_ = inplace(ops_complex.conj_physical)
     real, imag = property(ops_complex.real), property(ops_complex.imag)
     angle = ops_complex.angle
     view_as_real, view_as_complex = ops_complex.view_as_real, ops_complex.view_as_complex
@@ -333,7 +335,7 @@ class Tensor(TensorBase):
     H, mH = property(views.H), property(views.adjoint)
     squeeze, unsqueeze = views.squeeze, views.unsqueeze
     squeeze_, unsqueeze_ = views.squeeze_, views.unsqueeze_
-    transpose_, t_ = views.transpose_, views.t_
+    transpose_, t_, as_strided_ = views.transpose_, views.t_, views.as_strided_
     swapaxes_ = swapdims_ = transpose_
     expand, expand_as, broadcast_to = views.expand, views.expand_as, views.broadcast_to
     sum_to_size = views.sum_to_size

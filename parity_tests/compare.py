@@ -34,7 +34,8 @@ def to_numpy(tensor: Any) -> np.ndarray:
     """A copy of the tensor's numbers; bfloat16, which NumPy lacks, comes as float32."""
     tensor = tensor.detach().cpu()
     if isinstance(tensor, torch.Tensor):
-        tensor = tensor.resolve_conj().resolve_neg()
+        tensor = (tensor.clone() if tensor._is_zerotensor() else tensor).resolve_conj()
+        tensor = tensor.resolve_neg()
     if dtype_name(tensor) == "bfloat16":
         tensor = tensor.float()
     return np.array(tensor.numpy(), order="C", copy=True)

@@ -31,7 +31,7 @@ def _attribute(owner: Any, path: str) -> Any:
 
 def _public(op: Any, lib: Any) -> Any:
     """What `lib` has under the operator's name: a function, or else a method of Tensor."""
-    if not op.name.startswith("__") and (function := _attribute(lib, op.name)) is not None:
+    if not op.name.startswith("__") and callable(function := _attribute(lib, op.name)):
         return function
     return getattr(lib.Tensor, op.name, None) or getattr(lib.Tensor, f"{op.name}_", None)
 

@@ -184,10 +184,20 @@ derivative(pow_scalar, input=lambda g, input, exponent: (
     g.zeros_like() if exponent == 0 else g * (exponent * input.pow(exponent - 1)).conj()))
 
 
+def power(xp, base, exponent):
+    """$a^b$; of integers a negative power is 0, but for the powers of 1 and -1."""
+    if exponent.dtype.kind != "i" or not (exponent < 0).any():
+        return xp.power(base, exponent)
+    result = xp.power(base, xp.where(exponent < 0, 0, exponent).astype(exponent.dtype))
+    sign = xp.where(exponent % 2 == 0, 1, -1)
+    negative = xp.where(base == 1, 1, xp.where(base == -1, sign, 0))
+    return xp.where(exponent < 0, negative, result).astype(result.dtype)
+
+
 @primitive(promote="default", name="pow", overload=1)
 def pow_tensor(xp, input, exponent):
     r"""$y = a^b$, so $\bar b = \bar y\,(y \ln a)^*$, and 0 where $a = 0$ and $b \ge 0$."""
-    return xp.power(input, exponent)
+    return power(xp, input, exponent)
 
 
 derivative(pow_tensor,
@@ -199,7 +209,7 @@ derivative(pow_tensor,
 @primitive(promote="default", name="pow", overload=2)
 def _pow_of_number(xp, exponent, input):
     r"""$y = c^b$ for a number $c$, so $\bar b = \bar y\,(y \ln c)^*$."""
-    return xp.power(input, exponent)
+    return power(xp, input, exponent)
 
 
 derivative(_pow_of_number,
@@ -218,6 +228,8 @@ def pow(input: Any, exponent: Any) -> Any:
         integers = isinstance(input, TensorBase) and input._data.dtype.kind in "biu"
         if integers and isinstance(exponent, int) and exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if integers and input._data.dtype.kind == "b" and type(exponent) is int:
+            input = input.to(_common_type(input, exponent))
         if integers and isinstance(exponent, float) or isinstance(exponent, complex):
             input = input.to(_common_type(input, exponent))
         return pow_scalar(input, exponent=exponent)

@@ -68,9 +68,9 @@ for _step in (floor, ceil, trunc, _round, _round_decimals, sign):
     derivative(_step, input=_flat)
 
 
-def round(input: Any, *, decimals: int = 0) -> Any:
+def round(input: Any, *, decimals: int | None = None) -> Any:
     """The nearest integer, halves to even; or the nearest multiple of 10^-decimals."""
-    return _round_decimals(input, decimals=decimals) if decimals else _round(input)
+    return _round(input) if decimals is None else _round_decimals(input, decimals=decimals)
 
 
 @primitive(promote="default")

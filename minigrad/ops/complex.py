@@ -31,7 +31,13 @@ def conj(input: Any) -> Any:
     return _conj(input) if input._data.dtype.kind == "c" else input
 
 
-conj_physical = conj
+@primitive(promote="exact", name="conj_physical")
+def conj_physical(xp, input):
+    r"""$y = a^*$ in memory of its own."""
+    return xp.conj(input)
+
+
+derivative(conj_physical, input=lambda g: g.conj_physical())
 
 
 def resolve_conj(input: Any) -> Any:
@@ -39,30 +45,16 @@ def resolve_conj(input: Any) -> Any:
     return input
 
 
-@view(name="real")
-def _real(xp, input):
-    return input.real
-
-
-@view(name="imag")
-def _imag(xp, input):
-    return input.imag
-
-
-derivative(_real, input=lambda g: g)
-derivative(_imag, input=lambda g: g * 1j)
-
-
 def real(input: Any) -> Any:
     """The real parts, as a view."""
-    return _real(input) if input._data.dtype.kind == "c" else input
+    return view_as_real(input).select(-1, 0) if input._data.dtype.kind == "c" else input
 
 
 def imag(input: Any) -> Any:
     """The imaginary parts, as a view."""
     if input._data.dtype.kind != "c":
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return _imag(input)
+    return view_as_real(input).select(-1, 1)
 
 
 @view
@@ -84,9 +76,12 @@ def view_as_complex(xp, input):
         raise RuntimeError("Input tensor must have one or more dimensions")
     if input.shape[-1] != 2:
         raise RuntimeError("Tensor must have a last dimension of size 2")
+    kind = "c8" if input.dtype.itemsize == 4 else "c16"
+    if not input.size:  # NumPy's strides of nothing say nothing
+        return xp.empty(input.shape[:-1], kind)
     if input.strides[-1] != input.dtype.itemsize:
         raise RuntimeError("Tensor must have a last dimension with stride 1")
-    return input.view("c8" if input.dtype.itemsize == 4 else "c16")[..., 0]
+    return input.view(kind)[..., 0]
 
 
 derivative(view_as_real, input=lambda g: view_as_complex(g.contiguous()))

@@ -459,7 +459,6 @@ def _fill(xp, input, *, value):
     return xp.full_like(input, value)
 
 
-derivative(_fill, input=lambda g: g.zeros_like())
 
 
 @primitive(promote="exact", name="fill", overload=1)
@@ -468,17 +467,27 @@ def _fill_with_tensor(xp, input, value):
     return xp.full_like(input, value.astype(input.dtype))
 
 
-derivative(_fill_with_tensor, input=lambda g: g.zeros_like(), value=lambda g: g.sum())
+_filled = primitive(_fill.op.kernel, promote="exact", name="fill", overload=2)  # in place
+_filled_with_tensor = primitive(_fill_with_tensor.op.kernel, promote="exact", name="fill",
+                                overload=3)
+for _op in (_fill, _filled):
+    derivative(_op, input=lambda g: g.zeros_like())
+for _op in (_fill_with_tensor, _filled_with_tensor):
+    derivative(_op, input=lambda g: g.zeros_like(), value=lambda g: g.sum())
 
 
-def fill(input: Any, value: Any) -> Any:
-    """Every element `value`, a number or a 0-d tensor."""
-    if isinstance(value, TensorBase):
-        if value._data.ndim:
-            raise RuntimeError("fill_ only supports 0-dimension value tensor but got tensor with "
-                               f"{value._data.ndim} dimensions.")
-        return _fill_with_tensor(input, value)
-    return _fill(input, value=element(value, input._data.dtype)[()])
+def _filler(by_number: Callable, by_tensor: Callable) -> Callable:
+    def fill(input: Any, value: Any) -> Any:
+        """Every element `value`, a number or a 0-d tensor."""
+        if isinstance(value, TensorBase):
+            if value._data.ndim:
+                raise RuntimeError("fill_ only supports 0-dimension value tensor but got tensor "
+                                   f"with {value._data.ndim} dimensions.")
+            return by_tensor(input, value)
+        return by_number(input, value=element(value, input._data.dtype)[()])
+
+    return fill
 
 
-fill_ = inplace(fill)
+fill = _filler(_fill, _fill_with_tensor)
+fill_ = inplace(_filler(_filled, _filled_with_tensor))

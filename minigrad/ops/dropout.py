@@ -46,7 +46,24 @@ def feature_dropout(input: Any, p: float = 0.5, training: bool = True,
     return _dropout(input, p, training, inplace, True)
 
 
-dropout1d = dropout2d = dropout3d = feature_dropout
+dropout2d = feature_dropout
+
+
+def _per_sample(batched_ndim: int) -> Any:
+    """dropout1d and dropout3d: without a batch dimension the channels come first."""
+
+    def drop(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+        _check(p)
+        if input._data.ndim == batched_ndim:
+            return feature_dropout(input, p, training, inplace)
+        alone = input.unsqueeze_(0) if inplace else input.unsqueeze(0)
+        dropped = feature_dropout(alone, p, training, inplace)
+        return dropped.squeeze_(0) if inplace else dropped.squeeze(0)
+
+    return drop
+
+
+dropout1d, dropout3d = _per_sample(3), _per_sample(5)
 
 _ALPHA = 1.7580993408473766  # minus the limit of selu at -inf
 

@@ -100,10 +100,14 @@ def _to_1d(tensor: Any) -> Any:
 
 
 def _to_2d(tensor: Any) -> Any:
-    return tensor if tensor.ndim > 1 else _to_1d(tensor).unsqueeze(0)
+    if tensor.ndim == 0:
+        return tensor.reshape(1, 1)
+    return tensor if tensor.ndim > 1 else tensor.unsqueeze(0)
 
 
 def _to_3d(tensor: Any) -> Any:
+    if tensor.ndim == 0:
+        return tensor.reshape(1, 1, 1)
     return tensor if tensor.ndim > 2 else _to_2d(tensor).unsqueeze(-1)
 
 
@@ -163,5 +167,5 @@ def cartesian_prod(*tensors: Any) -> Any:
     """Every combination of one element from each vector, a row each."""
     from .shape import meshgrid
     if len(tensors) == 1:
-        return slice_(tensors[0])
+        return tensors[0]
     return stack([grid.flatten() for grid in meshgrid(*tensors, indexing="ij")], 1)

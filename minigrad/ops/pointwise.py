@@ -245,8 +245,8 @@ def tanh_backward(xp, grad_output, output):
 
 
 derivative(tanh_backward,
-    grad_output=lambda g, output: tanh_backward(g, output),
-    output=lambda g, grad_output, output: g.conj() * grad_output * -2 * output)
+    grad_output=lambda g, output: tanh_backward(g, output.conj()),
+    output=lambda g, grad_output, output: g.conj() * grad_output * -2 * output.conj())
 
 
 @primitive(promote="int_to_float")
@@ -380,8 +380,8 @@ def sigmoid_backward(xp, grad_output, output):
 
 
 derivative(sigmoid_backward,
-    grad_output=lambda g, output: sigmoid_backward(g, output),
-    output=lambda g, grad_output, output: g.conj() * grad_output * (1 - 2 * output))
+    grad_output=lambda g, output: sigmoid_backward(g, output.conj()),
+    output=lambda g, grad_output, output: g.conj() * grad_output * (1 - 2 * output).conj())
 
 
 @primitive(promote="int_to_float", name="logit")

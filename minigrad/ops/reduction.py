@@ -182,8 +182,8 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
     input = summable(input, dtype)
     if dim is None:
         return _prod_all(input)
-    return _prod_dim(input, dim=wrap_dim(dim, input._data.ndim), keepdim=keepdim) \
-        if input._data.ndim else _prod_all(input)
+    dim = wrap_dim(dim, input._data.ndim)
+    return _prod_dim(input, dim=dim, keepdim=keepdim) if input._data.ndim else _prod_all(input)
 
 
 # --- spread: var and std -------------------------------------------------------------------------

@@ -130,7 +130,7 @@ def _index_fill_tensor(xp, input, index, value, *, dim):
 derivative(_index_fill, input=lambda g, index, dim: _index_fill(g, index, dim=dim, value=0))
 derivative(_index_fill_tensor,
     input=lambda g, index, dim: _index_fill(g, index, dim=dim, value=0),
-    value=lambda g, index, dim: g.index_select(dim, index).sum())
+    value=lambda g, index, dim: g.index_select(dim, index.unique()).sum())
 
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
@@ -155,6 +155,8 @@ def _gather(xp, input, index, *, dim):
 @primitive(promote="exact", name="scatter_add")
 def _scatter_add(xp, input, index, src, *, dim):
     result = input.copy()
+    if not index.size:
+        return result
     xp.add.at(xp.atleast_1d(result), _along(xp, index, dim),
               src[tuple([slice(n) for n in index.shape])].astype(input.dtype, copy=False))
     return result
@@ -181,7 +183,7 @@ def _into(g, shape):
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """`result[i][j] = input[index[i][j]][j]` for dim 0, and so on for the other dims."""
     dim = wrap_dim(dim, input._data.ndim)
-    if max(input._data.ndim, 1) != max(index._data.ndim, 1):
+    if index._data.size and max(input._data.ndim, 1) != max(index._data.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for d, (own, wanted) in enumerate(zip(input._data.shape, index._data.shape, strict=False)):
         if d != dim and wanted > own:

@@ -83,7 +83,8 @@ def restrided(xp: Any, array: Any, size: Any, stride: Any, offset: int = 0) -> A
     if xp is not np:
         return xp.lib.stride_tricks.as_strided(
             flat_memory(xp, array, offset // array.dtype.itemsize), size, stride)
-    if array.dtype.isbuiltin == 1 and array.flags.c_contiguous:
+    reach = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + array.itemsize
+    if array.dtype.isbuiltin == 1 and array.flags.c_contiguous and reach <= array.nbytes:
         return np.ndarray(size, array.dtype, array, offset, stride)
     owner = memory_of(array)
     offset += address(array) - address(owner)

@@ -18,7 +18,7 @@ from ..dtypes import dtype as dtype_class
 from ..inplace import check_may_record
 from ..primitive import derivative, link, primitive, view
 from .dims import wrap_dim, wrap_dims
-from .strided import address, restrided
+from .strided import address, as_strided, restrided
 
 __all__ = [
     "view_", "reshape", "view_as", "reshape_as", "flatten", "unflatten", "ravel", "transpose",
@@ -414,6 +414,8 @@ def sum_to_size(input: Any, *size: Any) -> Any:
         raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
     dims = [i for i in builtins.range(len(shape))
             if i < new or wanted[i - new] == 1 and shape[i] != 1]
+    if not wanted:
+        return input.sum()
     summed = input.sum(dims, keepdim=True) if dims else input
     return view_(summed, wanted) if new else summed
 
@@ -431,10 +433,10 @@ derivative(alias, input=lambda g: g)
 
 def _reshaped_in_place(function: Any) -> Any:
     """The form of a view op that changes the tensor's own sizes and strides, not its numbers."""
-    def call(self: Any, *args: Any) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         if mode.grad and self.requires_grad:
             check_may_record(self)
-        seen = function(self, *args)
+        seen = function(self, *args, **kwargs)
         self._data = seen._data
         version_of(self).count += 1
         if seen._node is not None:
@@ -459,4 +461,5 @@ def in_place_node(kind: type[Node]) -> type[Node]:
 
 
 squeeze_, unsqueeze_ = _reshaped_in_place(squeeze), _reshaped_in_place(unsqueeze)
+as_strided_ = _reshaped_in_place(as_strided)
 transpose_, t_ = _reshaped_in_place(transpose), _reshaped_in_place(t)
