@@ -149,6 +149,8 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
 
 @primitive(promote="exact", name="gather")
 def _gather(xp, input, index, *, dim):
+    if not index.size:
+        return xp.empty(index.shape, input.dtype)
     return xp.atleast_1d(input)[_along(xp, index, dim)].reshape(index.shape)
 
 
