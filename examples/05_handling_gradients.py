@@ -1,7 +1,8 @@
 """What to do with gradients between backward() and step(): clip, gather, watch, recompute.
 
-You will see a gradient explode in a recurrent loop and be tamed; a big batch replaced by small ones;
-hooks that look at a gradient as it passes; and checkpointing, which forgets and computes again.
+You will see a gradient explode in a recurrent loop and be tamed; a big batch replaced by small
+ones; hooks that look at a gradient as it passes; and checkpointing, which forgets and computes
+again.
 """
 
 import torch

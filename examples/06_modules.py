@@ -75,7 +75,7 @@ for name, start in STARTS.items():
     loudness = []
     for layer in deep:
         start(layer[0].weight)
-        layer.register_forward_hook(lambda m, args, out: loudness.append(out.std().item()))
+        layer.register_forward_hook(lambda m, args, out, heard=loudness: heard.append(out.std().item()))
     with torch.no_grad():
         deep(torch.randn(200, 100))
     print(f"{name:13}" + "".join(f"{loudness[i]:14.4g}" for i in (0, 9, 19)))

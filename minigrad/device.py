@@ -136,3 +136,26 @@ def move(array: Any, place: device) -> Any:
 def host(array: Any) -> numpy.ndarray:
     """The array in the host's memory (the very array when it is there already)."""
     return array if type(array) is numpy.ndarray else array.get()
+
+
+def add_at(xp: ModuleType, target: Any, key: Any, values: Any) -> None:
+    """`target[key] += values`, also where a place occurs several times.
+
+    CuPy adds fewer types in this way than NumPy. The others go round: complex numbers by their
+    parts, int64 as uint64 (the same bits add up to the same bits), the rest in a wider type.
+    """
+    kind = target.dtype
+    if xp is numpy or kind.name in _CUPY_ADDS:
+        xp.add.at(target, key, values)
+    elif kind.kind == "c":
+        add_at(xp, target.real, key, values.real)
+        add_at(xp, target.imag, key, values.imag)
+    elif kind == numpy.int64:
+        xp.add.at(target.view(numpy.uint64), key, values.astype(kind).view(numpy.uint64))
+    else:
+        wide = target.astype(numpy.int32 if kind.kind in "biu" else numpy.float32)
+        xp.add.at(wide, key, values.astype(wide.dtype))
+        target[...] = wide.astype(kind)
+
+
+_CUPY_ADDS = ("float16", "float32", "float64", "int32", "uint32", "uint64")

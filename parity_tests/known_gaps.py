@@ -38,7 +38,8 @@ GAPS: dict[str, str] = {
     **_operators("block_diag", "float64 complex128",
                  "composed of cat here, so the node is cat's, not BlockDiagBackward0"),
     **_operators("logaddexp", "complex128", "NumPy has no complex logaddexp"),
-    **_operators("logsumexp", "complex128", "the branch of the complex logarithm differs by 2 pi i"),
+    **_operators("logsumexp", "complex128",
+                 "the branch of the complex logarithm differs by 2 pi i"),
     **_operators("logcumsumexp", "float64 complex128",
                  "the second gradient is None in torch where it is a rounding error here"),
     **_operators("nn.functional.pad.reflect nn.functional.pad.replicate "

@@ -67,7 +67,15 @@ def logcumsumexp(input: Any, dim: int) -> Any:
 
 @primitive(promote="int_to_float", name="logcumsumexp")
 def _logcumsumexp(xp, input, *, dim):
-    return xp.logaddexp.accumulate(input, axis=dim) if input.ndim else input.copy()
+    if not input.ndim:
+        return input.copy()
+    if xp is np:
+        return np.logaddexp.accumulate(input, axis=dim)
+    result = input.copy()
+    steps = xp.moveaxis(result, dim, 0)  # CuPy's logaddexp does not accumulate
+    for i in range(1, len(steps)):
+        steps[i] = xp.logaddexp(steps[i - 1], steps[i])
+    return result
 
 
 def _logcumsumexp_rule(g, input, result, dim):

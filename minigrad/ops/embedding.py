@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import mode
-from ..device import host
+from ..device import add_at, host
 from ..primitive import derivative, primitive
 
 __all__ = ["embedding", "one_hot"]
@@ -44,7 +44,7 @@ def add_rows(xp, places, rows, count):
         one_hot = csc_array((np.ones(n, rows.dtype), places, np.arange(n + 1)), shape=(count, n))
         return np.ascontiguousarray(one_hot @ np.ascontiguousarray(rows))
     table = xp.zeros((count, rows.shape[-1]), rows.dtype)
-    xp.add.at(table, places, rows)
+    add_at(xp, table, places, rows)
     return table
 
 

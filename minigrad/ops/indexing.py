@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..core import TensorBase, wrap
-from ..device import array_module
+from ..device import add_at, array_module
 from ..inplace import inplace
 from ..primitive import derivative, primitive
 from .convert import tolist, type_
@@ -229,7 +229,7 @@ def _put(xp, input, values, *, places, accumulate):
         add_rows(xp, result, places[0].reshape(-1), xp.broadcast_to(
             values, (*places[0].shape, *input.shape[1:])).reshape(-1, *input.shape[1:]))
     else:
-        xp.add.at(result, key, values)
+        add_at(xp, result, key, values)
     return result
 
 
@@ -242,7 +242,7 @@ def add_rows(xp, target, rows, values):
                              np.arange(count + 1)), shape=(len(target), count))
         target += (one_hot @ values.reshape(count, -1)).reshape(target.shape)
     else:
-        xp.add.at(target, rows, values)
+        add_at(xp, target, rows, values)
 
 
 derivative(_index, input=lambda g, input_shape, places: _put(

@@ -6,7 +6,6 @@ from typing import Any
 
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
-from .parts import slice_
 
 __all__ = ["cat", "concat", "concatenate", "stack", "hstack", "vstack", "row_stack", "dstack",
            "column_stack", "block_diag", "cartesian_prod", "atleast_1d", "atleast_2d",

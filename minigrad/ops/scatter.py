@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ..core import TensorBase, wrap
-from ..device import array_module
+from ..device import add_at, array_module
 from ..inplace import inplace
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
@@ -159,7 +159,7 @@ def _scatter_add(xp, input, index, src, *, dim):
     result = input.copy()
     if not index.size:
         return result
-    xp.add.at(xp.atleast_1d(result), _along(xp, index, dim),
+    add_at(xp, xp.atleast_1d(result), _along(xp, index, dim),
               src[tuple([slice(n) for n in index.shape])].astype(input.dtype, copy=False))
     return result
 
@@ -250,7 +250,7 @@ def _take(xp, input, index):
 def _add_at(xp, gradient, index, *, shape):
     """Zeros of `shape`, with the gradient added at positions of the flattened tensor."""
     result = xp.zeros(math.prod(shape), gradient.dtype)
-    xp.add.at(result, index.reshape(-1), gradient.reshape(-1))
+    add_at(xp, result, index.reshape(-1), gradient.reshape(-1))
     return result.reshape(shape)
 
 

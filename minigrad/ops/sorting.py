@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..core import TensorBase, wrap
-from ..device import ARRAY_MODULES
+from ..device import ARRAY_MODULES, add_at
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .extremes import put_along, return_type
@@ -351,7 +351,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     if values.dtype != xp.float32:
         values = values.astype(xp.float64)
     total = xp.zeros(max(minlength, int(array.max()) + 1), values.dtype)
-    xp.add.at(total, array, values)
+    add_at(xp, total, array, values)
     return wrap(total)
 
 

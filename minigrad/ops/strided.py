@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import TensorBase
+from ..device import add_at
 from ..primitive import derivative, primitive, view
 
 
@@ -130,7 +131,7 @@ def strided_add(xp, gradient, *, shape, own_stride, size, stride, offset):
         places = xp.zeros((), dtype=xp.int64) + offset
         for n, s in zip(size, stride, strict=True):
             places = places[..., None] + xp.arange(n) * s
-        xp.add.at(memory, places.reshape(-1), gradient.reshape(-1))
+        add_at(xp, memory, places.reshape(-1), gradient.reshape(-1))
     else:
         restrided(xp, memory, size, [s * item for s in stride], offset * item)[...] = gradient
     return restrided(xp, memory, shape, [s * item for s in own_stride])
