@@ -64,7 +64,7 @@ calls = []
 layers = nn.ModuleList(nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.Dropout(0.2))
                        for _ in range(6))
 for number, layer in enumerate(layers):
-    layer.register_forward_hook(lambda module, args, out, number=number: calls.append(number))
+    layer.register_forward_pre_hook(lambda module, args, number=number: calls.append(number))
 gradients = []
 for forgetful in [False, True]:
     torch.manual_seed(3)  # dropout must drop the same; checkpoint itself takes care of that, too

@@ -21,7 +21,7 @@ class Head(nn.Module):
 
     def forward(self, x):
         length, width = x.shape[-2], self.query.out_features
-        scores = self.query(x) @ self.key(x).transpose(-2, -1) / math.sqrt(width)
+        scores = self.query(x) @ self.key(x).mT / math.sqrt(width)
         future = torch.ones(length, length, dtype=torch.bool).triu(1)
         return scores.masked_fill(future, -math.inf).softmax(dim=-1) @ self.value(x)
 
@@ -75,7 +75,6 @@ for name, start in STARTS.items():
     loudness = []
     for layer in deep:
         start(layer[0].weight)
-        layer.register_forward_hook(lambda m, args, out, heard=loudness: heard.append(out.std().item()))
-    with torch.no_grad():
-        deep(torch.randn(200, 100))
+        layer.register_forward_hook(lambda m, i, out, l=loudness: l.append(out.std().item()))
+    deep(torch.randn(200, 100))
     print(f"{name:13}" + "".join(f"{loudness[i]:14.4g}" for i in (0, 9, 19)))

@@ -216,11 +216,11 @@ class Node:
         saved = self.saved
         if saved is FREED:
             raise RuntimeError(SECOND_BACKWARD)
-        for tensor in saved:
-            if tensor is not None and tensor._counter is not None:
-                self.check_versions()
-                break
         known = [*saved]
+        for tensor in known:
+            if tensor is not None and tensor._counter is not None:
+                self.check_versions(known)
+                break
         for array, counter, version, output in self.results:
             if counter.count != version:
                 raise RuntimeError(modified(self, wrap(array), counter.count, version, len(known)))
@@ -228,12 +228,12 @@ class Node:
         known += self.values
         return known
 
-    def check_versions(self) -> None:
+    def check_versions(self, saved: list) -> None:
         """Raise if a saved input was written in place since."""
-        found, expected = versions_of(self.saved), self.versions or (0,) * len(self.saved)
-        for slot, (now, then) in enumerate(zip(found, expected, strict=True)):
+        expected = self.versions or (0,) * len(saved)
+        for slot, (now, then) in enumerate(zip(versions_of(saved), expected, strict=True)):
             if now != then:
-                raise RuntimeError(modified(self, self.saved[slot], now, then, slot))
+                raise RuntimeError(modified(self, saved[slot], now, then, slot))
 
     def release(self) -> None:
         """Drop what only this node's backward needed."""

@@ -373,3 +373,17 @@ ERRORS = {
 @pytest.mark.parametrize("name", ERRORS)
 def test_error(name):
     check_error([], lambda torch: ERRORS[name](torch, torch.nn.functional))
+
+
+def test_checkpoint_runs_a_layer_twice():
+    """Once forward and once when its values are needed, however many nodes ask for them."""
+    def run(torch):
+        from_checkpoint = []
+        layer = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Tanh(), torch.nn.LayerNorm(3))
+        layer.register_forward_pre_hook(lambda module, args: from_checkpoint.append(len(args)))
+        x = torch.ones(2, 3, requires_grad=True)
+        checkpoint = __import__(f"{torch.__name__}.utils.checkpoint", fromlist=["checkpoint"])
+        checkpoint.checkpoint(layer, x, use_reentrant=False).sum().backward()
+        return from_checkpoint, x.grad
+
+    program(run, atol=1e-5)

@@ -192,10 +192,15 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
 def _var(xp, input, *, dim, correction, keepdim):
     r"""$y = \frac{1}{n - c}\sum_i (a_i - \mu)^2$, $\bar a_i = \frac2{n - c}\bar y\,(a_i - \mu)$."""
     count = _count([input.shape[d] for d in dim])
-    centred = input - input.mean(axis=dim, keepdims=True)
+    if input.dtype == np.float32:  # torch adds up in float64: tiny squares must not vanish
+        centred = input.astype(np.float64)
+        centred -= centred.mean(axis=dim, keepdims=True)
+    else:
+        centred = input - input.mean(axis=dim, keepdims=True)
     square = (centred * centred.conj()).real if input.dtype.kind == "c" else centred * centred
     total = square.sum(axis=dim, keepdims=keepdim)
-    return xp.divide(total, total.dtype.type(builtins.max(count - correction, 0)))
+    total = xp.divide(total, total.dtype.type(builtins.max(count - correction, 0)))
+    return total.astype(input.real.dtype)
 
 
 derivative(_var, input=lambda g, input, input_shape, dim, correction, keepdim: (
@@ -210,7 +215,9 @@ def _var_rule(g, input, shape, dim, correction, keepdim):
 
 @primitive(name="std", contiguous=True)
 def _std(xp, input, *, dim, correction, keepdim):
-    return xp.sqrt(_var.op.kernel(xp, input, dim=dim, correction=correction, keepdim=keepdim))
+    wide = input.astype(np.float64) if input.dtype == np.float32 else input
+    square = _var.op.kernel(xp, wide, dim=dim, correction=correction, keepdim=keepdim)
+    return xp.sqrt(square).astype(input.real.dtype)
 
 
 derivative(_std, input=lambda g, input, result, input_shape, dim, correction, keepdim: _var_rule(
