@@ -121,6 +121,14 @@ def of(numpy_dtype: np.dtype) -> dtype:
             "uint8, and bool.") from None
 
 
+def check_castable(found: np.dtype, wanted: np.dtype) -> None:
+    """A result may lose width but not category: a float does not fit into an integer tensor."""
+    found_type, wanted_type = of(found), of(wanted)
+    if found_type.category > wanted_type.category:
+        raise RuntimeError(f"result type {found_type.scalar_name} can't be cast to the desired "
+                           f"output type {wanted_type.scalar_name}")
+
+
 _default = float32
 
 

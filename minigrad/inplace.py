@@ -33,6 +33,7 @@ from .core import (
     wrap,
 )
 from .ops.strided import Geometry, copy, geometry, strided_view
+from .out import check_no_overlap
 
 
 def inplace(function: Callable, name: str | None = None) -> Callable:
@@ -135,15 +136,6 @@ def _broadcasts_to(shape: tuple, target: tuple) -> bool:
         a in (1, b) for a, b in zip(reversed(shape), reversed(target), strict=False))
 
 
-def check_no_overlap(data: Any) -> None:
-    """Refuse to write where several elements are one place in memory (an expanded tensor)."""
-    if data.size and 0 in data.strides and any(stride == 0 and size > 1 for stride, size
-                                 in zip(data.strides, data.shape, strict=True)):
-        raise RuntimeError("unsupported operation: more than one element of the written-to tensor "
-                           "refers to a single memory location. Please clone() the tensor before "
-                           "performing the operation.")
-
-
 def write(self: Any, result: Any, start: int) -> None:
     """Write `result` over `self`, which takes over its history.
 
@@ -154,7 +146,7 @@ def write(self: Any, result: Any, start: int) -> None:
         raise RuntimeError(f"output with shape {list(data.shape)} doesn't match the broadcast "
                            f"shape {list(new.shape)}")
     if new.dtype is not data.dtype:
-        check_castable(new.dtype, data.dtype)
+        dtypes.check_castable(new.dtype, data.dtype)
     check_no_overlap(data)
     if result._node is not None and self._view is not None and not _is_one_node(result, start):
         result = copy(self, result)  # what the base will remember has to be a single node
@@ -171,14 +163,6 @@ def write(self: Any, result: Any, start: int) -> None:
         self._node, self._output, self._tracked = node, result._output, True
     else:
         _rebase(self, node)
-
-
-def check_castable(found: np.dtype, wanted: np.dtype) -> None:
-    """A result may lose width but not category: a float does not fit into an integer tensor."""
-    found_type, wanted_type = dtypes.of(found), dtypes.of(wanted)
-    if found_type.category > wanted_type.category:
-        raise RuntimeError(f"result type {found_type.scalar_name} can't be cast to the desired "
-                           f"output type {wanted_type.scalar_name}")
 
 
 def _is_one_node(result: Any, start: int) -> bool:

@@ -56,6 +56,7 @@ from .core import (
 )
 from .device import ARRAY_MODULES, device_of
 from .dtypes import DIFFERENTIABLE
+from .out import write_into
 from .plan import Plan, reads_of
 
 _ndarray = np.ndarray
@@ -74,6 +75,7 @@ class Op:
         self.name = name
         self.convert = promotion.CONVERTERS[promote]
         self.ready = promotion.READY[promote]
+        self.casts_into_out = promote in ("default", "int_to_float")
         self.outputs = outputs
         code = kernel.__code__
         positional, named = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
@@ -284,6 +286,10 @@ def _general(op: Op) -> Callable:
 
 def run(op: Op, inputs: tuple, values: dict) -> Any:
     """Call the kernel on converted arrays, then wrap or record what it returns."""
+    if values and isinstance(out := values.get("out"), TensorBase | tuple):
+        rest = {name: value for name, value in values.items() if name != "out"}
+        return write_into(out, op.name, op.casts_into_out, functools.partial(run, op),
+                          (inputs, rest), {})
     if op.refuse is not None:
         op.refuse(inputs)
     if op.number_form is not None and not isinstance(inputs[-1], TensorBase):
