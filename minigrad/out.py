@@ -1,0 +1,120 @@
+"""The argument `out=`: a result is written into a tensor that the caller provides.
+
+Every primitive takes it (primitive.run); a function that prepares arguments for a primitive, or
+composes several, says so with `@takes_out`. The op is computed as always and then copied: `out` may
+be one of the operands.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from . import dtypes
+from .core import TensorBase, mode, version_of
+from .device import ARRAY_MODULES
+
+
+def takes_out(function: Callable | None = None, *, casts: bool = False,
+              name: str | None = None) -> Any:
+    """Give `function` the keyword `out`: a tensor, or a tuple of them for several results.
+
+    `casts`: out may have any dtype that the result can be cast to; else it must have the result's
+    own, as torch has it for all that is not pointwise or a reduction. `name` is what torch's errors
+    call the function, if not its own name.
+    """
+    if function is None:
+        return functools.partial(takes_out, casts=casts, name=name)
+    errors_name = name or function.__name__
+
+    def call(*args, out=None, **kwargs):
+        if out is None:
+            return function(*args, **kwargs)
+        return write_into(out, errors_name, casts, function, args, kwargs)
+
+    functools.update_wrapper(call, function)
+    call.takes_out = True  # type: ignore[attr-defined]
+    return call
+
+
+def write_into(out: Any, name: str, casts: bool, function: Callable, args: tuple,
+               kwargs: dict) -> Any:
+    """Call `function` and put its results into `out`, which is returned."""
+    several = isinstance(out, tuple | list)
+    targets = tuple(out) if several else (out,)
+    for target in targets:
+        if not isinstance(target, TensorBase):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not "
+                            f"{type(target).__name__}")
+    if mode.grad and _any_requires_grad([*targets, *args, *kwargs.values()]):
+        raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
+                           "differentiation, but one of the arguments requires grad.")
+    result = function(*args, **kwargs)
+    results = result if several else (result,)
+    for target, each in zip(targets, results, strict=True):
+        _check_dtype(each._data.dtype, target._data.dtype, casts)
+    for target, each in zip(targets, results, strict=True):
+        fill(target, each._data)
+    if not several:
+        return out
+    return type(result)(targets) if type(result) is tuple else type(result)(*targets)
+
+
+def _any_requires_grad(arguments: list) -> bool:
+    return any(argument.requires_grad if isinstance(argument, TensorBase)
+               else isinstance(argument, list | tuple) and _any_requires_grad(list(argument))
+               for argument in arguments)
+
+
+def _check_dtype(found: Any, wanted: Any, casts: bool) -> None:
+    if found == wanted:
+        return
+    if casts:
+        dtypes.check_castable(found, wanted)
+    else:
+        raise RuntimeError(f"Expected out tensor to have dtype {dtypes.of(found).c_name}, but "
+                           f"got {dtypes.of(wanted).c_name} instead")
+
+
+def fill(target: Any, data: Any) -> None:
+    """Write `data` into the tensor, which takes on its shape."""
+    if target._data.shape != data.shape:
+        if target._data.size:
+            warnings.warn(
+                "An output with one or more elements was resized since it had shape "
+                f"{list(target._data.shape)}, which does not match the required output shape "
+                f"{list(data.shape)}. This behavior is deprecated, and in a future PyTorch release "
+                "outputs will not be resized unless they have zero elements. You can explicitly "
+                "reuse an out tensor t by resizing it, inplace, to zero elements with "
+                "t.resize_(0).", UserWarning, stacklevel=4)
+        resize(target, data.shape)
+    check_no_overlap(target._data)
+    target._data[...] = data
+    version_of(target).count += 1
+
+
+def resize(tensor: Any, shape: tuple[int, ...]) -> None:
+    """Give the tensor this shape: over its own memory, from its first element on, if that is large
+    enough; else over new memory that begins with the old elements."""
+    from .ops.strided import flat_memory
+
+    xp = ARRAY_MODULES[type(tensor._data)]
+    count = math.prod(shape)
+    memory = flat_memory(xp, tensor._data, 0)
+    if memory.size < count:
+        larger = xp.empty(count, memory.dtype)
+        larger[:memory.size] = memory
+        memory = larger
+    tensor._data = memory[:count].reshape(shape)
+
+
+def check_no_overlap(data: Any) -> None:
+    """Refuse to write where several elements are one place in memory (an expanded tensor)."""
+    if data.size and 0 in data.strides and any(stride == 0 and size > 1 for stride, size
+                                 in zip(data.strides, data.shape, strict=True)):
+        raise RuntimeError("unsupported operation: more than one element of the written-to tensor "
+                           "refers to a single memory location. Please clone() the tensor before "
+                           "performing the operation.")
