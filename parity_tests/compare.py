@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,28 @@ RTOL = {
     "float32": 2e-6, "complex64": 2e-6,
     "float16": 2e-3, "bfloat16": 1.6e-2,  # two units in the last place
 }
+EPSILON = {
+    "float64": 2.0**-52, "complex128": 2.0**-52, "float32": 2.0**-23, "complex64": 2.0**-23,
+    "float16": 2.0**-10, "bfloat16": 2.0**-7,
+}
 SLACK = (1, 2, 4)  # for the value, its gradient, its second gradient
+
+
+class Largest:
+    """The largest error seen, in units of the last place of the element's magnitude or 1."""
+
+    error = 0.0
+
+
+_largest = Largest()
+
+
+@contextlib.contextmanager
+def measure() -> Iterator[Largest]:
+    """Inside the block, what is compared is measured as well."""
+    global _largest
+    _largest = Largest()
+    yield _largest
 
 
 def is_tensor(value: Any) -> bool:
@@ -103,6 +125,9 @@ def _compare_tensors(got: Any, want: Any, where: str, options: dict) -> None:
 def _compare_arrays(got: np.ndarray, want: np.ndarray, where: str, dtype: str, options) -> None:
     if dtype in RTOL:
         error, allowed = _error_and_allowance(got, want, dtype, options)
+        if error.any() and np.isfinite(error).all():
+            scale = EPSILON[dtype] * np.maximum(1.0, np.abs(np.nan_to_num(want)).astype(float))
+            _largest.error = max(_largest.error, float(np.max(error / scale)))
     else:
         error, allowed = np.asarray(got != want, float), np.zeros(want.shape)
     wrong = error > allowed

@@ -7,6 +7,7 @@ strided, empty, 0-d, keyword arguments) and inputs that must fail.
 from __future__ import annotations
 
 import contextlib
+import functools
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,10 +15,12 @@ from typing import Any
 
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
+from torch.testing._internal.opinfo.core import BinaryUfuncInfo, UnaryUfuncInfo
 
 from parity_tests import harness
 from parity_tests.compare import dtype_name, to_numpy
 from parity_tests.harness import candidate
+from parity_tests.out_of_scope import is_out_of_scope
 
 # -------------------------------------------------------------------------------------------------
 # Functions
@@ -58,11 +61,24 @@ def function_of(op: Any, lib: Any) -> Callable:
     return types.FunctionType(op.op.__code__, names, op.name, op.op.__defaults__)
 
 
-def method_names(op: Any) -> list[str]:
-    """The method and the in-place method that do what the operator does, where torch has them."""
-    variants = [op.get_method(), op.get_inplace()]
-    return [variant.__name__ for variant in variants
-            if getattr(torch.Tensor, getattr(variant, "__name__", ""), None) is not None]
+def method_name(op: Any) -> str | None:
+    """The method that does what the operator does, where torch has one."""
+    return _name_in_tensor(op.get_method())
+
+
+def in_place_name(op: Any) -> str | None:
+    """The in-place method that does what the operator does, where torch has one."""
+    return _name_in_tensor(op.get_inplace())
+
+
+def _name_in_tensor(function: Any) -> str | None:
+    name = getattr(function, "__name__", "")
+    return name if getattr(torch.Tensor, name, None) is not None else None
+
+
+def aliases_of(op: Any) -> list[str]:
+    """Other names of the same operator: torch.absolute for torch.abs."""
+    return [alias.name for alias in op.aliases]
 
 
 def method(name: str) -> Callable:
@@ -72,13 +88,35 @@ def method(name: str) -> Callable:
     return call
 
 
-def present() -> list:
-    """The entries of the database that the candidate has."""
-    return [op for op in op_db if _public(op, candidate()) is not None]
-
-
 def title(op: Any) -> str:
     return op.name + (f".{op.variant_test_name}" if op.variant_test_name else "")
+
+
+BY_TITLE = {title(op): op for op in op_db}
+
+
+def in_scope() -> list:
+    """The entries of the database that minigrad means to have."""
+    return [op for op in op_db if not is_out_of_scope(title(op))]
+
+
+def present() -> list:
+    """Those of them that the candidate has."""
+    return [op for op in in_scope() if _public(op, candidate()) is not None]
+
+
+def has_name(name: str) -> bool:
+    """Whether the candidate has this function, by its dotted name in torch, or this method."""
+    return (_attribute(candidate(), name) is not None
+            or getattr(candidate().Tensor, name, None) is not None)
+
+
+def is_pointwise(op: Any) -> bool:
+    return isinstance(op, (UnaryUfuncInfo, BinaryUfuncInfo))
+
+
+def is_pointwise_binary(op: Any) -> bool:
+    return isinstance(op, BinaryUfuncInfo)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -92,12 +130,35 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@functools.lru_cache(maxsize=16)
+def _all_samples(name: str, dtype: torch.dtype, grad: bool, reference: bool) -> list:
+    op = BY_TITLE[name]
+    torch.manual_seed(0)
+    make = op.reference_inputs if reference else op.sample_inputs
+    with quiet():
+        return list(make("cpu", dtype, requires_grad=grad))
+
+
 def samples_of(op: Any, dtype: torch.dtype, grad: bool, limit: int) -> list:
     """At most `limit` of the operator's samples, spread evenly over all of them."""
-    torch.manual_seed(0)
-    samples = list(op.sample_inputs("cpu", dtype, requires_grad=grad))
+    return _spread(_all_samples(title(op), dtype, grad, False), limit)
+
+
+def reference_samples_of(op: Any, dtype: torch.dtype, limit: int) -> list:
+    """The same of the inputs by which torch compares its operators with NumPy's."""
+    return _spread(_all_samples(title(op), dtype, False, True), limit)
+
+
+def _spread(samples: list, limit: int) -> list:
     count = min(limit, len(samples))
     return [samples[i * len(samples) // count] for i in range(count)]
+
+
+def error_samples_of(op: Any) -> list:
+    """Inputs that torch refuses, each with the class and a pattern of the words."""
+    torch.manual_seed(0)
+    with quiet():
+        return list(op.error_inputs("cpu"))
 
 
 def flat(nest: Any) -> list:

@@ -1,142 +1,62 @@
-"""Every operator of torch's own database that minigrad has, on the database's own samples.
+"""Every operator of torch's own database, at every level: see operator_levels.py for the levels.
 
-Values, dtypes, strides, `requires_grad`, the node's name, gradients, second gradients; the same
-through the method and the in-place method; and what must fail fails with the same words.
+    pytest parity_tests -k softmax                # one operator
+    pytest parity_tests -k "operator and graph"   # one level
+    make parity                                   # all, and docs/parity.md
 """
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-import torch
+import inspect
+from pathlib import Path
 
-from parity_tests.compare import compare
-from parity_tests.harness import candidate, check_error
+import pytest
+
+from parity_tests.compare import measure
+from parity_tests.operator_levels import LEVELS, Tally
 from parity_tests.operator_samples import (
-    flat,
+    aliases_of,
     function_of,
-    method,
-    method_names,
+    has_name,
+    in_place_name,
+    in_scope,
+    method_name,
     present,
     quiet,
-    samples_of,
     title,
-    translated,
 )
+from parity_tests.harness import candidate
 
-PRESENT = present()
-AT_LEAST = 399  # of torch 2.13's 677 entries; the number only grows
-SAMPLES = {"float64": 16, "complex128": 6, "float32": 6, "bfloat16": 6, "int64": 6, "bool": 6}
-SAMPLES_OF_METHODS = 3
-UNINITIALISED = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
-
-CASES = [
-    (op, dtype) for op in PRESENT for dtype in SAMPLES
-    if getattr(torch, dtype) in op.supported_dtypes("cpu")
-]
+ROOT = Path(__file__).parent.parent
+CASES = [pytest.param(op, level, id=f"{title(op)}-{level}", marks=pytest.mark.xdist_group(op.name))
+         for op in present() for level in LEVELS if LEVELS[level].applies(op)]
 
 
-def outcome(function, args, kwargs):
-    """The result, or the exception."""
-    try:
-        return function(*args, **kwargs)
-    except Exception as error:
-        return error
+@pytest.mark.parametrize("op", in_scope(), ids=title)
+def test_exists(op):
+    """The function, its other names, its method and its in-place method."""
+    method, in_place = method_name(op), in_place_name(op)
+    names = [op.name, *aliases_of(op), *filter(None, (method, in_place))]
+    assert [name for name in names if not has_name(name)] == []
 
 
-class Side:
-    """One engine's run of one sample: outputs and the tensors to differentiate by."""
-
-    def __init__(self, lib, function, args, kwargs):
-        self.lib = lib
-        self.inputs = [tensor for tensor in flat([args, kwargs]) if tensor.requires_grad]
-        lib.manual_seed(0)
-        self.result = outcome(function, args, kwargs)
-        self.outputs = [tensor for tensor in flat(self.result) if tensor.requires_grad]
-
-    def names(self):
-        return [tensor.grad_fn and tensor.grad_fn.name() for tensor in self.outputs]
-
-    def gradients(self, cotangents, create_graph):
-        self.cotangents = cotangents
-        self.first = self.lib.autograd.grad(
-            self.outputs, self.inputs, cotangents, create_graph=create_graph, allow_unused=True)
-        return self.first
-
-    def second_gradients(self, chosen, cotangents):
-        return self.lib.autograd.grad(
-            [self.first[i] for i in chosen], self.inputs + self.cotangents, cotangents,
-            allow_unused=True)
+@pytest.mark.parametrize(("op", "level"), CASES)
+def test_operator(op, level, record_property):
+    tally = Tally()
+    with quiet(), measure() as largest:
+        LEVELS[level].compare(op, tally)
+    assert tally.comparisons, "no sample was compared"
+    record_property("error", largest.error)
+    record_property("comparisons", tally.comparisons)
+    record_property("source", relative(tally.source) or source_of(op))
 
 
-def random_like(tensors, requires_grad=False):
-    rng = np.random.default_rng(0)
-    return [torch.tensor(rng.standard_normal(tuple(tensor.shape))).to(tensor.dtype)
-            .requires_grad_(requires_grad) for tensor in tensors]
+def relative(source: str) -> str:
+    """file:line, from the root of the project on."""
+    return source.removeprefix(f"{ROOT}/")
 
 
-def compare_runs(op, functions, sample, rounding):
-    """Run a sample through both engines and compare all there is to compare."""
-    args, kwargs = (sample.input, *sample.args), sample.kwargs
-    known: dict = {}
-    ours = Side(candidate(), functions[0], translated(args, known), translated(kwargs, known))
-    theirs = Side(torch, functions[1], args, kwargs)
-    if isinstance(ours.result, Exception) or isinstance(theirs.result, Exception):
-        compare_errors(ours.result, theirs.result)
-        return
-    if op.name in UNINITIALISED:
-        same_layout(ours.result, theirs.result)
-        return
-    compare(ours.result, theirs.result, **rounding)
-    assert ours.names() == theirs.names(), f"candidate {ours.names()}, torch {theirs.names()}"
-    if not (theirs.outputs and theirs.inputs):
-        return
-
-    twice = op.supports_gradgrad
-    cotangents = random_like(theirs.outputs, requires_grad=twice)
-    want = theirs.gradients(cotangents, twice)
-    got = ours.gradients(translated(cotangents), twice)
-    compare(got, want, "gradient", order=1, flags=False, none_is_zero=True, **rounding)
-    chosen = [i for i, tensor in enumerate(want) if tensor is not None and tensor.requires_grad]
-    if twice and chosen:
-        weights = random_like([want[i] for i in chosen])
-        compare(ours.second_gradients(chosen, translated(weights)),
-                theirs.second_gradients(chosen, weights),
-                "second gradient", order=2, flags=False, none_is_zero=True, **rounding)
-
-
-def same_layout(got, want):
-    for name in ("shape", "dtype", "requires_grad"):
-        assert str(getattr(got, name)) == str(getattr(want, name)), name
-    assert got.stride() == want.stride()
-
-
-def compare_errors(got, want):
-    def again(lib):
-        result = got if lib is candidate() else want
-        if isinstance(result, Exception):
-            raise result
-
-    check_error([], again)
-
-
-def describe(sample):
-    shapes = [str(tuple(tensor.shape)) for tensor in flat([sample.input, sample.args])]
-    return f"tensors {' '.join(shapes)}, arguments {sample.args}, {sample.kwargs}"
-
-
-@pytest.mark.parametrize(
-    ("op", "dtype"), CASES, ids=[f"{title(op)}-{dtype}" for op, dtype in CASES])
-def test_operator(op, dtype):
-    grad = op.supports_autograd and dtype in ("float64", "complex128")
-    functions = [(function_of(op, candidate()), function_of(op, torch))]
-    functions += [(method(name), method(name)) for name in method_names(op)]
-    for number, pair in enumerate(functions):
-        limit = SAMPLES_OF_METHODS if number else SAMPLES[dtype]
-        with quiet():
-            for sample in samples_of(op, getattr(torch, dtype), grad, limit):
-                try:
-                    compare_runs(op, pair, sample, {})
-                except Exception as error:
-                    error.add_note(f"{pair[0].__name__}: {describe(sample)}")
-                    raise
+def source_of(op) -> str:
+    function = inspect.unwrap(function_of(op, candidate()))
+    code = getattr(getattr(getattr(function, "op", None), "kernel", function), "__code__", None)
+    return relative(f"{code.co_filename}:{code.co_firstlineno}") if code else ""
