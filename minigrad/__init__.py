@@ -8,7 +8,7 @@ This file is the `torch` namespace: every public name, imported from where it is
 from __future__ import annotations
 
 from math import e, inf, nan, pi
-from . import amp, autograd, cuda, nn, optim, random, utils
+from . import amp, autograd, cuda, fft, nn, optim, random, utils
 from .amp import autocast, is_autocast_enabled
 from .autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
@@ -51,6 +51,12 @@ from .ops.comparison import (
 from .ops.complex import (
     angle, complex, conj, conj_physical, imag, is_complex, polar, real, resolve_conj,
     view_as_complex, view_as_real,
+)
+from .ops.copies import (
+    alias_copy, as_strided_copy, detach_copy, diagonal_copy, expand_copy, permute_copy,
+    select_copy, slice_copy, split_copy, split_with_sizes_copy, squeeze_copy, t_copy,
+    transpose_copy, unbind_copy, unfold_copy, unsafe_chunk, unsafe_split, unsafe_split_with_sizes,
+    unsqueeze_copy, view_as_complex_copy, view_as_real_copy, view_copy,
 )
 from .ops.creation import (
     arange, empty, empty_like, empty_strided, eye, fill, full, full_like, linspace, logspace,
@@ -122,6 +128,9 @@ from .ops.scatter import (
     argwhere, diagonal_scatter, gather, index_add, index_copy, index_fill, index_select,
     masked_select, narrow_copy, nonzero, scatter, scatter_add, select_scatter, slice_scatter,
     take, take_along_dim,
+)
+from .ops.scatter_reduce import (
+    index_reduce, scatter_reduce,
 )
 from .ops.shape import (
     chunk, clone, diag, diag_embed, diagflat, dsplit, flip, fliplr, flipud, hsplit, meshgrid,

@@ -158,4 +158,15 @@ def add_at(xp: ModuleType, target: Any, key: Any, values: Any) -> None:
         target[...] = wide.astype(kind)
 
 
+def multiply_at(xp: ModuleType, target: Any, key: tuple, values: Any) -> None:
+    """`target[key] *= values`, also where a place occurs several times; CuPy's goes by the host."""
+    if xp is numpy:
+        numpy.multiply.at(target, key, values)
+        return
+    product = host(target)
+    numpy.multiply.at(product, tuple([host(each) if hasattr(each, "get") else each
+                                      for each in key]), host(values))
+    target[...] = xp.asarray(product)
+
+
 _CUPY_ADDS = ("float16", "float32", "float64", "int32", "uint32", "uint64")

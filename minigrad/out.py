@@ -19,28 +19,30 @@ from .device import ARRAY_MODULES
 
 
 def takes_out(function: Callable | None = None, *, casts: bool = False,
-              name: str | None = None) -> Any:
+              name: str | None = None, check: Callable | None = None) -> Any:
     """Give `function` the keyword `out`: a tensor, or a tuple of them for several results.
 
     `casts`: out may have any dtype that the result can be cast to; else it must have the result's
-    own, as torch has it for all that is not pointwise or a reduction. `name` is what torch's errors
-    call the function, if not its own name.
+    own, as torch has it for all that is not pointwise or a reduction. `check` raises for others by
+    its own rule, given the dtypes of the result and of out. `name` is what torch's errors call the
+    function, if not its own name.
     """
     if function is None:
-        return functools.partial(takes_out, casts=casts, name=name)
+        return functools.partial(takes_out, casts=casts, name=name, check=check)
+    check_dtype = check or (dtypes.check_castable if casts else check_same)
     errors_name = name or function.__name__
 
     def call(*args, out=None, **kwargs):
         if out is None:
             return function(*args, **kwargs)
-        return write_into(out, errors_name, casts, function, args, kwargs)
+        return write_into(out, errors_name, check_dtype, function, args, kwargs)
 
     functools.update_wrapper(call, function)
     call.takes_out = True  # type: ignore[attr-defined]
     return call
 
 
-def write_into(out: Any, name: str, casts: bool, function: Callable, args: tuple,
+def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, args: tuple,
                kwargs: dict) -> Any:
     """Call `function` and put its results into `out`, which is returned."""
     several = isinstance(out, tuple | list)
@@ -55,7 +57,7 @@ def write_into(out: Any, name: str, casts: bool, function: Callable, args: tuple
     result = function(*args, **kwargs)
     results = result if several else (result,)
     for target, each in zip(targets, results, strict=True):
-        _check_dtype(each._data.dtype, target._data.dtype, casts)
+        check_dtype(each._data.dtype, target._data.dtype)
     for target, each in zip(targets, results, strict=True):
         fill(target, each._data)
     if not several:
@@ -69,12 +71,9 @@ def _any_requires_grad(arguments: list) -> bool:
                for argument in arguments)
 
 
-def _check_dtype(found: Any, wanted: Any, casts: bool) -> None:
-    if found == wanted:
-        return
-    if casts:
-        dtypes.check_castable(found, wanted)
-    else:
+def check_same(found: Any, wanted: Any) -> None:
+    """The rule of most ops: out has the very dtype of the result."""
+    if found != wanted:
         raise RuntimeError(f"Expected out tensor to have dtype {dtypes.of(found).c_name}, but "
                            f"got {dtypes.of(wanted).c_name} instead")
 

@@ -41,7 +41,7 @@ from typing import Any
 
 import numpy as np
 
-from . import core, promotion
+from . import core, dtypes, promotion
 from .core import (
     Node,
     TensorBase,
@@ -56,7 +56,7 @@ from .core import (
 )
 from .device import ARRAY_MODULES, device_of
 from .dtypes import DIFFERENTIABLE
-from .out import write_into
+from .out import check_same, write_into
 from .plan import Plan, reads_of
 
 _ndarray = np.ndarray
@@ -75,7 +75,8 @@ class Op:
         self.name = name
         self.convert = promotion.CONVERTERS[promote]
         self.ready = promotion.READY[promote]
-        self.casts_into_out = promote in ("default", "int_to_float")
+        self.check_out = (dtypes.check_castable if promote in ("default", "int_to_float")
+                          else check_same)
         self.outputs = outputs
         code = kernel.__code__
         positional, named = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
@@ -288,7 +289,7 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
     """Call the kernel on converted arrays, then wrap or record what it returns."""
     if values and isinstance(out := values.get("out"), TensorBase | tuple):
         rest = {name: value for name, value in values.items() if name != "out"}
-        return write_into(out, op.name, op.casts_into_out, functools.partial(run, op),
+        return write_into(out, op.name, op.check_out, functools.partial(run, op),
                           (inputs, rest), {})
     if op.refuse is not None:
         op.refuse(inputs)

@@ -14,6 +14,7 @@ from .ops import (
     choosing,
     comparison,
     convert,
+    copies,
     creation,
     cumulative,
     distributions,
@@ -25,6 +26,7 @@ from .ops import (
     products,
     reduction,
     scatter,
+    scatter_reduce,
     sorting,
     strided,
     views,
@@ -392,6 +394,13 @@ class Tensor(TensorBase):
     baddbmm, baddbmm_ = ops_matmul.baddbmm, inplace(ops_matmul.baddbmm)
     matrix_power, cross = products.matrix_power, products.cross
     __matmul__ = operator(ops_matmul.matmul)
+
+    # --- scatter with a reduction
+    scatter_reduce, scatter_reduce_ = scatter_reduce.scatter_reduce, scatter_reduce.scatter_reduce_
+    index_reduce, index_reduce_ = scatter_reduce.index_reduce, scatter_reduce.index_reduce_
+    split_with_sizes = ops_shape.split_with_sizes
+    unsafe_split, unsafe_chunk = copies.unsafe_split, copies.unsafe_chunk
+    unsafe_split_with_sizes = copies.unsafe_split_with_sizes
 
     # --- creation, random
     new_zeros, new_ones, new_empty = creation.new_zeros, creation.new_ones, creation.new_empty

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core import TensorBase
 from ..dtypes import of_number, result_type
+from ..out import takes_out
 from ..primitive import derivative, primitive
 
 
@@ -114,6 +115,7 @@ def div_rounded(xp, input, other, *, rounding_mode):
 derivative(div_rounded, input=lambda g: g.zeros_like(), other=lambda g: g.zeros_like())
 
 
+@takes_out(casts=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """$a / b$; with `rounding_mode` "floor" or "trunc" rounded, and then integers stay integers."""
     if rounding_mode is None:
@@ -222,6 +224,7 @@ def _times_log(result, base, exponent):
     return (result * base.log()).masked_fill(flat, 0)
 
 
+@takes_out(casts=True)
 def pow(input: Any, exponent: Any) -> Any:
     """$a^b$, elementwise; either may be a number."""
     if not isinstance(exponent, TensorBase):

@@ -9,6 +9,7 @@ import builtins
 from typing import Any
 
 from ..core import TensorBase
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .arithmetic import div_rounded
 from .creation import common_operands
@@ -68,6 +69,7 @@ for _step in (floor, ceil, trunc, _round, _round_decimals, sign):
     derivative(_step, input=_flat)
 
 
+@takes_out(casts=True)
 def round(input: Any, *, decimals: int | None = None) -> Any:
     """The nearest integer, halves to even; or the nearest multiple of 10^-decimals."""
     return _round(input) if decimals is None else _round_decimals(input, decimals=decimals)
@@ -169,6 +171,7 @@ def masked(g: Any, mask: Any) -> Any:
     return g.masked_fill(~mask, 0)
 
 
+@takes_out(casts=True)
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     """Every element raised to `min` and lowered to `max` (numbers, tensors; one may be None)."""
     if min is None and max is None:
@@ -240,6 +243,7 @@ derivative(_select_by,
     other=lambda g, condition: g.masked_fill(condition, 0))
 
 
+@takes_out
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """`input` where `condition` holds, else `other` (tensors or numbers).
 
@@ -304,6 +308,7 @@ derivative(_lerp,
     weight=lambda g, input, end: g * (end - input).conj())
 
 
+@takes_out
 def lerp(input: Any, end: Any, weight: Any) -> Any:
     """The point between `input` (weight 0) and `end` (weight 1)."""
     if input.dtype is not end.dtype:
@@ -313,6 +318,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     return _lerp(input, end, weight)
 
 
+@takes_out(casts=True)
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """$a + v\\,b\\,c$."""
     return _addcmul(input, tensor1, tensor2, value=value)
@@ -330,6 +336,7 @@ derivative(_addcmul,
     tensor2=lambda g, tensor1, value: g * (tensor1 * value).conj())
 
 
+@takes_out(casts=True)
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """$a + v\\,b / c$."""
     return _addcdiv(input, tensor1, tensor2, value=value)

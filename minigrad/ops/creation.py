@@ -15,7 +15,8 @@ import numpy as np
 from .. import dtypes
 from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, device, device_of, module_for
-from ..inplace import inplace, write
+from ..inplace import inplace
+from ..out import fill as fill_out
 from ..primitive import derivative, primitive
 from .convert import cast, item
 from .strided import restrided
@@ -197,9 +198,7 @@ def _allocated(make: Callable, shape: tuple[int, ...], dtype: np.dtype) -> Any:
 
 def written(out: Any, array: Any) -> Any:
     """`out=`: the array's values in a tensor that exists, resized where it has to be."""
-    if out._data.shape != array.shape:
-        out._data = ARRAY_MODULES[type(out._data)].empty(array.shape, out._data.dtype)
-    write(out, wrap(array), 0)
+    fill_out(out, ARRAY_MODULES[type(out._data)].asarray(array))
     return out
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .joining import cat
@@ -27,6 +28,7 @@ def reversed_cumsum(g: Any, dim: int) -> Any:
     return g.flip(dim).cumsum(dim).flip(dim) if g._data.ndim else g
 
 
+@takes_out(casts=True)
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     r"""$y_i = \sum_{j \le i} a_j$ along `dim`."""
     return _cumsum(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
@@ -55,11 +57,13 @@ def _cumprod_rule(g, input, result, dim):
     return cat(parts, dim)
 
 
+@takes_out(casts=True)
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     r"""$y_i = \prod_{j \le i} a_j$ along `dim`."""
     return _cumprod(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
 
 
+@takes_out
 def logcumsumexp(input: Any, dim: int) -> Any:
     r"""$\ln\sum_{j \le i} e^{a_j}$ along `dim`."""
     return _logcumsumexp(input, dim=wrap_dim(dim, input._data.ndim))

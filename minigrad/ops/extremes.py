@@ -7,6 +7,7 @@ from collections import namedtuple
 from typing import Any
 
 from ..core import TensorBase
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .reduction import reduced_dims, spread
@@ -124,7 +125,7 @@ def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: str) -> An
     function.__name__ = name
     function.__doc__ = (f"The {name}imum of all elements; along `dim`, with its index (the first "
                         "of equals); or of two tensors, elementwise.")
-    return function
+    return takes_out(function)
 
 
 def _nonempty(name: str, input: Any, dim: int) -> int:
@@ -138,11 +139,13 @@ max = _extreme("max", _max_all, _max_dim, MaxResult, "maximum")
 min = _extreme("min", _min_all, _min_dim, MinResult, "minimum")
 
 
+@takes_out
 def amax(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """The largest over `dim`; equal ones share the gradient."""
     return _amax(input, dim=_extreme_dims("amax", input, dim), keepdim=keepdim)
 
 
+@takes_out
 def amin(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """The smallest over `dim`; equal ones share the gradient."""
     return _amin(input, dim=_extreme_dims("amin", input, dim), keepdim=keepdim)
@@ -173,6 +176,7 @@ def _aminmax_rule(grads, input, min, max, input_shape, dim, keepdim):
 derivative(_aminmax, input=_aminmax_rule)
 
 
+@takes_out
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """`(min, max)`; equal ones share the gradient."""
     dims = _extreme_dims("aminmax", input, () if dim is None else dim)
@@ -199,11 +203,13 @@ def _arg(function: Any, name: str, input: Any, dim: int | None, keepdim: bool) -
     return function(input, dim=_nonempty(name, input, dim), keepdim=keepdim)
 
 
+@takes_out
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The index of the largest element (of the flattened tensor without `dim`)."""
     return _arg(_argmax, "argmax", input, dim, keepdim)
 
 
+@takes_out
 def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The index of the smallest element (of the flattened tensor without `dim`)."""
     return _arg(_argmin, "argmin", input, dim, keepdim)
@@ -233,6 +239,7 @@ derivative(_median, input=lambda g, input_shape, indices, dim, keepdim: put_alon
     g, input_shape, indices, dim, keepdim))
 
 
+@takes_out
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle element, the lower of two; along `dim` with its index."""
     if dim is None:

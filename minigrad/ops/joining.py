@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 
@@ -33,7 +34,8 @@ def _cut(grads, tensors_shape, dim, needs):
 derivative(_cat, tensors=_cut)
 
 
-def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
+@takes_out(casts=True)
+def cat(tensors: Any, dim: int = 0) -> Any:
     """The tensors one after the other along `dim`; empty tensors of shape (0,) are skipped."""
     tensors = list(tensors)
     if not tensors:
@@ -54,8 +56,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
                 raise RuntimeError(f"Sizes of tensors must match except in dimension {dim}. "
                                    f"Expected size {a} but got size {b} for tensor number {i} in "
                                    "the list.")
-    result = _cat(*tensors, dim=dim)
-    return result if out is None else out.copy_(result)
+    return _cat(*tensors, dim=dim)
 
 
 concat = concatenate = cat
@@ -70,7 +71,8 @@ derivative(_stack, tensors=lambda grads, dim, needs: [
     grads[0].select(dim, i) if needed else None for i, needed in enumerate(needs)])
 
 
-def stack(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
+@takes_out(casts=True)
+def stack(tensors: Any, dim: int = 0) -> Any:
     """The tensors side by side along a new dimension `dim`."""
     tensors = list(tensors)
     if not tensors:
@@ -80,8 +82,7 @@ def stack(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
         if each._data.shape != first:
             raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(first)} "
                                f"at entry 0 and {list(each._data.shape)} at entry {i}")
-    result = _stack(*tensors, dim=wrap_dim(dim, len(first) + 1))
-    return result if out is None else out.copy_(result)
+    return _stack(*tensors, dim=wrap_dim(dim, len(first) + 1))
 
 
 # --- NumPy's family ------------------------------------------------------------------------------
@@ -125,12 +126,14 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each(_to_3d, tensors)
 
 
+@takes_out(casts=True)
 def hstack(tensors: Any) -> Any:
     """Joined along dimension 1; vectors along dimension 0."""
     tensors = [_to_1d(each) for each in tensors]
     return cat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
 
 
+@takes_out(casts=True)
 def vstack(tensors: Any) -> Any:
     """Joined along dimension 0; vectors are rows."""
     return cat([_to_2d(each) for each in tensors], 0)
@@ -139,11 +142,13 @@ def vstack(tensors: Any) -> Any:
 row_stack = vstack
 
 
+@takes_out(casts=True)
 def dstack(tensors: Any) -> Any:
     """Joined along dimension 2."""
     return cat([_to_3d(each) for each in tensors], 2)
 
 
+@takes_out(casts=True)
 def column_stack(tensors: Any) -> Any:
     """Joined along dimension 1; vectors are columns."""
     return cat([each if each.ndim > 1 else each.reshape(-1, 1) for each in tensors], 1)

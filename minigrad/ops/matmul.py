@@ -13,6 +13,7 @@ import numpy as np
 
 from ..autocast_rules import lower_precision
 from ..core import TensorBase
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .views import unsafe_view
 
@@ -72,6 +73,7 @@ derivative(_mm,
     mat2=lambda g, input: input.t().conj().mm(g))
 
 
+@takes_out
 @lower_precision
 def mm(input: Any, mat2: Any) -> Any:
     r"""The product of an (n, k) and a (k, m) matrix."""
@@ -97,6 +99,7 @@ derivative(_bmm,
     mat2=lambda g, input: input.transpose(1, 2).conj().bmm(g))
 
 
+@takes_out
 @lower_precision
 def bmm(input: Any, mat2: Any) -> Any:
     """The products of (b, n, k) and (b, k, m) matrices, one by one."""
@@ -127,6 +130,7 @@ derivative(_mv,
     vec=lambda g, input: input.t().conj().mv(g))
 
 
+@takes_out
 @lower_precision
 def mv(input: Any, vec: Any) -> Any:
     """The product of an (n, k) matrix and a k-vector."""
@@ -177,6 +181,7 @@ def _check_vectors(a: Any, b: Any) -> None:
                            "respectively")
 
 
+@takes_out
 def dot(input: Any, tensor: Any) -> Any:
     r"""$\sum_i a_i b_i$ of two vectors."""
     _require("dot", input=input, tensor=tensor)
@@ -184,6 +189,7 @@ def dot(input: Any, tensor: Any) -> Any:
     return _dot(input, tensor)
 
 
+@takes_out
 def vdot(input: Any, other: Any) -> Any:
     r"""$\sum_i a_i^* b_i$ of two vectors."""
     _require("vdot", input=input, other=other)
@@ -191,6 +197,7 @@ def vdot(input: Any, other: Any) -> Any:
     return _vdot(input, other)
 
 
+@takes_out
 def outer(input: Any, vec2: Any) -> Any:
     """$y_{ij} = a_i b_j$."""
     for name, tensor in (("self", input), ("vec2", vec2)):
@@ -255,6 +262,7 @@ def _require_summed_dtypes(input: Any, mat1: Any, mat2: Any) -> None:
                                f"{tensor.dtype.scalar_name} and {mat2.dtype.scalar_name}")
 
 
+@takes_out
 @lower_precision
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha AB$ for matrices; `input` broadcasts."""
@@ -282,6 +290,7 @@ derivative(_addmv,
     vec=lambda g, mat, alpha: _times(mat.t().conj().mv(g), alpha))
 
 
+@takes_out
 @lower_precision
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta c + \alpha A x$ for a matrix and a vector; `input` broadcasts."""
@@ -309,6 +318,7 @@ derivative(_baddbmm,
     batch2=lambda g, batch1, alpha: _times(batch1.transpose(1, 2).conj().bmm(g), alpha))
 
 
+@takes_out
 @lower_precision
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C_k + \alpha A_k B_k$ for each k of a batch; `input` broadcasts."""
@@ -337,6 +347,7 @@ derivative(_addbmm,
         batch1.transpose(1, 2).conj().bmm(g.expand(batch1.shape[0], *g.shape)), alpha))
 
 
+@takes_out
 @lower_precision
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha \sum_k A_k B_k$; `input` broadcasts."""
@@ -362,6 +373,7 @@ derivative(_addr,
     vec2=lambda g, vec1, alpha: _times(g.t().mv(vec1.conj()), alpha))
 
 
+@takes_out
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha\, a b^T$ for two vectors; `input` broadcasts."""
     for name, tensor in (("vec1", vec1), ("vec2", vec2)):
@@ -374,6 +386,7 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> 
 
 # --- matmul and linear ---------------------------------------------------------------------------
 
+@takes_out
 @lower_precision
 def matmul(input: Any, other: Any) -> Any:
     """The product of vectors, matrices or batches of matrices; batch dimensions broadcast."""
@@ -459,6 +472,7 @@ def _no_common_batch(a: tuple, b: tuple) -> str:
     return "shapes do not broadcast"
 
 
+@takes_out
 @lower_precision
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     r"""$y = x W^T + b$ for `weight` (out, in) and `input` (*, in)."""

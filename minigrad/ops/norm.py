@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core import mode, wrap
 from ..device import array_module
+from ..out import takes_out
 from ..primitive import joint_derivative, primitive
 from ..type_info import finfo
 from .arithmetic import add_number
@@ -344,6 +345,7 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     return result.view(input._data.shape)
 
 
+@takes_out
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12,
               out: Any = None) -> Any:
     r"""$x / \max(\|x\|_p, \epsilon)$ along `dim`."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..device import special
+from ..out import takes_out
 from ..primitive import derivative, primitive
 
 __all__ = [
@@ -50,6 +51,7 @@ def reciprocal(xp, input):
 derivative(reciprocal, input=lambda g, result: -g * (result * result).conj())
 
 
+@takes_out(casts=True)
 def square(input: Any) -> Any:
     """$a^2$."""
     return input.pow(2)
@@ -354,6 +356,7 @@ def _polygamma(xp, input, *, n):
 derivative(_polygamma, input=lambda g, input, n: g * polygamma(n + 1, input))
 
 
+@takes_out(casts=True)
 def polygamma(n: int, input: Any) -> Any:
     r"""The n-th derivative of digamma, $\psi^{(n)}(a)$."""
     if n < 0:
@@ -400,6 +403,7 @@ def _logit_rule(g, input, eps):
     return slope.masked_fill((input < eps) | (input > 1 - eps), 0)
 
 
+@takes_out(casts=True)
 def logit(input: Any, eps: float | None = None) -> Any:
     r"""$\ln\frac{a}{1-a}$, the inverse of sigmoid; `eps` first clamps `a` into [eps, 1 - eps]."""
     return _logit(input, eps=eps)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .creation import eye
 from .dims import wrap_dim, wrap_dims
@@ -61,6 +62,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 
 # --- products along chosen dimensions ------------------------------------------------------------
 
+@takes_out
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """The sum of products over pairs of dimensions: those of two lists, or, for a number n, the
     last n of a with the first n of b."""
@@ -97,6 +99,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     return first.mm(second).reshape(shape)
 
 
+@takes_out
 def inner(input: Any, other: Any) -> Any:
     """The sum of products over the last dimension of both."""
     if not input._data.ndim or not other._data.ndim:
@@ -107,6 +110,7 @@ def inner(input: Any, other: Any) -> Any:
     return tensordot(input, other, ([-1], [-1]))
 
 
+@takes_out
 def kron(input: Any, other: Any) -> Any:
     """The Kronecker product: every element of `input` times the whole of `other`."""
     dims = max(input._data.ndim, other._data.ndim)
@@ -144,6 +148,7 @@ def trace(input: Any) -> Any:
 
 # --- products of several matrices ----------------------------------------------------------------
 
+@takes_out
 def matrix_power(input: Any, n: int) -> Any:
     """$A^n$ of square matrices, by repeated squaring, for n >= 0."""
     if not isinstance(n, int):
@@ -174,6 +179,7 @@ def matrix_power(input: Any, n: int) -> Any:
     return result
 
 
+@takes_out
 def chain_matmul(*matrices: Any) -> Any:
     """The product of matrices in the order that takes the fewest multiplications."""
     _check_chain(matrices)
@@ -232,6 +238,7 @@ derivative(_cross,
     other=lambda g, input, dim: _cross(g, input.conj(), dim=dim))
 
 
+@takes_out
 def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """The vector product along a dimension of size 3 (the first such by default)."""
     a, b = input._data.shape, other._data.shape

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim, wrap_dims
 
@@ -63,6 +64,7 @@ def summable(input: Any, dtype: Any) -> Any:
     return input.to(dtypes.int64) if input._data.dtype.kind in "biu" else input
 
 
+@takes_out(casts=True)
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum of all elements, or over `dim` (an int or several)."""
     input = summable(input, dtype)
@@ -100,6 +102,7 @@ def _count(sizes: Any) -> int:
     return int(np.prod(sizes, dtype=np.int64))
 
 
+@takes_out(casts=True)
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean of all elements, or over `dim`; integers have to be converted first."""
     if dtype is not None:
@@ -122,12 +125,14 @@ derivative(_nansum, input=lambda g, input, input_shape, dim, keepdim: spread(
     g, input_shape, dim, keepdim).masked_fill(input.isnan(), 0))
 
 
+@takes_out(casts=True)
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum with nan counted as 0."""
     input = summable(input, dtype)
     return _nansum(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
+@takes_out(casts=True)
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean of the elements that are not nan."""
     present = sum(~input.isnan(), dim, keepdim)
@@ -177,6 +182,7 @@ def products_of_others(input: Any, dim: int) -> Any:
     return (left * right).conj()
 
 
+@takes_out(casts=True)
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The product of all elements, or along `dim`."""
     input = summable(input, dtype)
@@ -238,7 +244,7 @@ def _spread(function: Any, name: str) -> Any:
 
     measure.__name__ = name
     measure.__doc__ = f"The {name} over `dim`; `correction` is taken from the count (1: unbiased)."
-    return measure
+    return takes_out(measure, casts=True)
 
 
 var = _spread(_var, "var")
@@ -293,11 +299,13 @@ def _any(xp, input, *, dim, keepdim):
     return input.astype(bool).any(axis=dim, keepdims=keepdim)
 
 
+@takes_out(casts=True)
 def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether every element is nonzero."""
     return _all(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
+@takes_out(casts=True)
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether some element is nonzero."""
     return _any(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
@@ -355,6 +363,7 @@ def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False
     return _vector_norm(input, ord=ord, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
+@takes_out(casts=True)
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False,
          dtype: Any = None) -> Any:
     """The p-norm of the elements; "fro" (the default) is the 2-norm."""
@@ -373,6 +382,7 @@ derivative(_dist,
     other=lambda g, input, other, result, p: -_norm_rule(g, input - other, result, p, None))
 
 
+@takes_out(casts=True)
 def dist(input: Any, other: Any, p: float = 2) -> Any:
     """The p-norm of the difference."""
     return _dist(input, other, p=p)
@@ -394,6 +404,7 @@ derivative(_logsumexp, input=lambda g, input, result, input_shape, dim, keepdim:
     * (input - spread(result, input_shape, dim, keepdim)).exp()))
 
 
+@takes_out(casts=True)
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     r"""$\ln\sum_i e^{a_i}$ over `dim`, without overflow."""
     return _logsumexp(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)

@@ -7,11 +7,13 @@ and `index_add`.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from ..core import TensorBase, wrap
-from ..device import add_at, array_module
+from ..device import add_at, array_module, multiply_at
 from ..inplace import inplace
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .indexing import add_rows
@@ -39,6 +41,32 @@ def _check_index(index: Any, size: int, dim: int) -> None:
     if data.size and (data.min() < 0 or data.max() >= size):
         wrong = data[(data < 0) | (data >= size)].ravel()[0]
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+
+
+def check_scatter(input: Any, dim: int, index: Any, src: Any = None) -> None:
+    """torch's words for an index or a source that no scatter can use."""
+    own, places = list(input._data.shape), list(index._data.shape)
+    if index._data.dtype.kind not in "iu":
+        raise RuntimeError("scatter(): Expected dtype int32/int64 for index")
+    if src is not None and src.dtype != input.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    if not index._data.size:
+        return
+    for name, tensor in (("self", input), ("src", src)):
+        if tensor is not None and max(tensor._data.ndim, 1) != max(len(places), 1):
+            raise RuntimeError("Index tensor must have the same number of dimensions as "
+                               f"{name} tensor")
+    if any(n > size for d, (n, size) in enumerate(zip(places, own, strict=False)) if d != dim):
+        fits = False
+    else:
+        fits = src is None or all(n <= size for n, size in zip(places, src._data.shape,
+                                                               strict=False))
+    if not fits:
+        beside = "" if src is None else (" and to be no larger size than src "
+                                         f"{list(src._data.shape)}")
+        raise RuntimeError(f"Expected index {places} to be no larger than self {own} apart from "
+                           f"dimension {dim}{beside}")
+    _check_index(index, (own or [1])[dim], dim)
 
 
 # --- whole rows ----------------------------------------------------------------------------------
@@ -69,6 +97,7 @@ def _scaled(tensor, alpha):
     return tensor if alpha == 1 else tensor * alpha
 
 
+@takes_out
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """The indices `index` of dimension `dim`, as a copy."""
     dim = wrap_dim(dim, input._data.ndim)
@@ -81,6 +110,7 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     return _index_select(input, index.reshape(-1) if input._data.ndim else index, dim=dim)
 
 
+@takes_out
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """`result[index[i]] += alpha * source[i]`, along dimension `dim`."""
     dim = wrap_dim(dim, input._data.ndim)
@@ -106,6 +136,7 @@ derivative(_index_copy,
     source=lambda g, index, dim: _index_select(g, index, dim=dim))
 
 
+@takes_out
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """A copy of `input` with `result[index[i]] = source[i]`, along dimension `dim`."""
     dim = wrap_dim(dim, input._data.ndim)
@@ -182,6 +213,7 @@ def _into(g, shape):
     return g
 
 
+@takes_out
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """`result[i][j] = input[index[i][j]][j]` for dim 0, and so on for the other dims."""
     dim = wrap_dim(dim, input._data.ndim)
@@ -196,12 +228,11 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> An
     return _gather(input, index, dim=dim)
 
 
+@takes_out
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """`result[index[i][j]][j] += src[i][j]` for dim 0, and so on."""
     dim = wrap_dim(dim, input._data.ndim)
-    if src.dtype != input.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    _check_index(index, (input._data.shape or (1,))[dim], dim)
+    check_scatter(input, dim, index, src)
     return _scatter_add(input, index, src, dim=dim)
 
 
@@ -226,19 +257,45 @@ derivative(_scatter_value, input=lambda g, index, dim: _scatter_value(
     g, index, dim=dim, value=0))
 
 
+@takes_out
 def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None,
             reduce: str | None = None) -> Any:
     """`result[index[i][j]][j] = src[i][j]` for dim 0, and so on; `src` may be a number."""
     dim = wrap_dim(dim, input._data.ndim)
-    _check_index(index, (input._data.shape or (1,))[dim], dim)
-    if reduce is not None:
-        raise NotImplementedError("minigrad's scatter has no reduce= yet")
+    if reduce not in (None, "add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
     src = value if src is None else src
+    check_scatter(input, dim, index, src if isinstance(src, TensorBase) else None)
     if not isinstance(src, TensorBase):
+        if reduce is not None:
+            return _scatter_by(input, index, None, dim=dim, reduce=reduce, value=src)
         return _scatter_value(input, index, dim=dim, value=src)
-    if src.dtype != input.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    if reduce is not None:
+        warnings.warn("The reduce argument of torch.scatter with Tensor src is deprecated and will "
+                      "be removed in a future PyTorch release. Use torch.scatter_reduce instead "
+                      "for more reduction options.", UserWarning, stacklevel=2)
+        return _scatter_by(input, index, src, dim=dim, reduce=reduce, value=None)
     return _scatter_src(input, index, src, dim=dim)
+
+
+@primitive(promote="exact", node_name="NotImplemented")
+def _scatter_by(xp, input, index, src=None, *, dim, reduce, value):
+    """scatter with `reduce`, which torch has no derivative for (scatter_reduce has)."""
+    result = input.copy()
+    if not index.size:
+        return result
+    values = xp.asarray(value).astype(input.dtype) if src is None else xp.atleast_1d(
+        src[tuple([slice(n) for n in index.shape])])
+    combine = add_at if reduce == "add" else multiply_at
+    combine(xp, xp.atleast_1d(result), _along(xp, index, dim), values)
+    return result
+
+
+def _no_derivative(g):
+    raise RuntimeError("derivative for aten::scatter is not implemented")
+
+
+derivative(_scatter_by, input=_no_derivative, src=_no_derivative)
 
 
 @primitive(promote="exact", name="take")
@@ -258,6 +315,7 @@ derivative(_take, input=lambda g, index, input_shape: _add_at(g, index, shape=in
 derivative(_add_at, gradient=lambda g, index: g.take(index))
 
 
+@takes_out
 def take(input: Any, index: Any) -> Any:
     """The elements at positions of the flattened tensor, in the shape of `index`."""
     size, data = input._data.size, index._data
@@ -268,6 +326,7 @@ def take(input: Any, index: Any) -> Any:
     return _take(input, index)
 
 
+@takes_out
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """`gather` with the index broadcast; over the flattened tensor without `dim`."""
     if dim is None:
@@ -308,6 +367,7 @@ derivative(masked_select, input=lambda g, mask, input_shape: masked_select_backw
 derivative(masked_select_backward, g=lambda g, mask: g.masked_select(mask))
 
 
+@takes_out
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """The places of the elements that are not 0: one row each, or one vector per dimension."""
     xp, data = array_module(input._data), input._data
@@ -365,6 +425,7 @@ derivative(_slice_scatter,
     src=lambda g, dim, start, end, step: slice_(g, dim, start, end, step))
 
 
+@takes_out
 def slice_scatter(input: Any, src: Any, dim: int = 0, start: int | None = None,
                   end: int | None = None, step: int = 1) -> Any:
     """A copy of `input` with `src` in a slice of `dim`."""
@@ -410,6 +471,7 @@ derivative(_narrow_copy, input=lambda g, input_shape, dim, start, length: _slice
     g.new_zeros(input_shape), g, dim=dim, start=start, end=start + length, step=1))
 
 
+@takes_out
 def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
     """A copy of `input.narrow(dim, start, length)`."""
     return _narrow_copy(input, dim=wrap_dim(dim, input._data.ndim), start=start % max(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 
@@ -109,6 +110,7 @@ def _kernel_name(name: str, input: Any, dim: int) -> str:
     return f"{name}_lastdim_kernel_impl" if last else f"{name}_kernel_impl"
 
 
+@takes_out
 def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """Positive numbers that sum to 1 along `dim`, in the ratios of $e^a$."""
     input, dim = _chosen(input, dim, dtype)
@@ -119,6 +121,7 @@ def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     return _softmax(input, dim=dim)
 
 
+@takes_out
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3,
                 dtype: Any = None) -> Any:
     """The logarithm of softmax, computed without the loss of small probabilities."""

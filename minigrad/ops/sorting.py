@@ -15,6 +15,7 @@ import numpy as np
 from .. import dtypes
 from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, add_at
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .extremes import put_along, return_type
@@ -67,6 +68,7 @@ def _sort_op(overload: int) -> Any:
 _sort, _sort_stable = _sort_op(0), _sort_op(1)
 
 
+@takes_out
 def sort(input: Any, dim: int = -1, descending: bool = False, **stable: bool) -> Any:
     r"""$y_i = a_{\pi(i)}$ along `dim`, with the $\pi$ that sorts, so $\bar a_{\pi(i)} = \bar y_i$.
 
@@ -88,11 +90,13 @@ def _check_sortable(name: str, input: Any) -> None:
                            "complex dtypes on CPU")
 
 
+@takes_out
 def argsort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """The indices that sort `input` along `dim`."""
     return sort(input.detach(), dim, descending).indices
 
 
+@takes_out
 def msort(input: Any) -> Any:
     """`sort` along the first dimension: the values."""
     return sort(input, 0).values
@@ -107,6 +111,7 @@ derivative(_topk, input=lambda g, input_shape, indices, dim: put_along(
     g, input_shape, indices, dim, True))
 
 
+@takes_out
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The `k` largest (or smallest) elements along `dim` and their indices, best first."""
     _check_sortable("topk", input)
@@ -137,6 +142,7 @@ derivative(_kthvalue, input=lambda g, input_shape, indices, dim, keepdim: put_al
     g, input_shape, indices, dim, keepdim))
 
 
+@takes_out
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The k-th smallest element along `dim`, counted from 1, and its index."""
     _check_count("kthvalue", k)
@@ -277,6 +283,7 @@ def _searchsorted(xp, boundaries, input, *, right, sorter):
     return low.reshape(input.shape)
 
 
+@takes_out
 def searchsorted(sorted_sequence: Any, input: Any, *, out_int32: bool = False,
                  right: bool = False, side: str | None = None, sorter: Any = None) -> Any:
     """How many of the sorted boundaries are below each element (with `right`: not above it)."""
@@ -322,6 +329,7 @@ def _check_search(boundaries: Any, input: Any, right: bool, side: str | None, so
         raise _unsupported("searchsorted_out_cpu", boundaries)
 
 
+@takes_out
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False,
               right: bool = False) -> Any:
     """The bin of each element between boundaries: `searchsorted` with its arguments exchanged."""
@@ -355,6 +363,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     return wrap(total)
 
 
+@takes_out
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """How many elements lie in each of `bins` bins of [min, max] (of their own range if min = max).
 
@@ -392,6 +401,7 @@ def _isin(xp, elements, test_elements, *, invert):
     return xp.isin(elements, test_elements, invert=invert)
 
 
+@takes_out
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False,
          invert: bool = False) -> Any:
     """Whether each element is one of the test elements; nan never is."""
