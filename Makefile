@@ -4,20 +4,24 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint parity parity-fake-cuda parity-speed speed clean
+.PHONY: demo test lint parity parity-cpu parity-fake-cuda parity-speed speed clean
 
 ## demo: train a small model, compare and draw it
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m minigrad demo
 
 ## test: everything that must hold: style, types, and parity with PyTorch on both devices
-test: lint parity parity-fake-cuda parity-speed
+test: lint parity-cpu parity-fake-cuda parity-speed
+
+## parity: every operator of PyTorch's database at every level; writes docs/parity.md
+parity: $(VENV)/test.stamp
+	$(BIN)/pytest parity_tests/test_operators.py -n $(WORKERS) --dist loadgroup --matrix docs/parity.md
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-parity: $(VENV)/test.stamp
+parity-cpu: $(VENV)/test.stamp
 	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device cpu -k "not speed"
 
 # The stand-in for CuPy: the same tests on a machine without a GPU. The chapter and the speed tests

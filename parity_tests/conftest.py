@@ -19,6 +19,7 @@ def pytest_addoption(parser):
         "--device", choices=("cpu", "cuda", "fake-cuda"), default="cpu",
         help="where minigrad runs: NumPy, CuPy on a GPU, or the strict stand-in for CuPy",
     )
+    parser.addoption("--matrix", metavar="FILE", help="write the table of operators and levels")
 
 
 def pytest_configure(config):
@@ -39,6 +40,10 @@ def pytest_configure(config):
 
     torch.set_num_threads(int(THREADS))
     harness.DEVICE = device
+    if config.getoption("--matrix"):
+        from parity_tests.matrix import Matrix
+
+        config.pluginmanager.register(Matrix(Path(config.getoption("--matrix"))))
 
 
 def pytest_report_header(config):
