@@ -8,7 +8,7 @@ This file is the `torch` namespace: every public name, imported from where it is
 from __future__ import annotations
 
 from math import e, inf, nan, pi
-from . import amp, autograd, cuda, fft, nn, optim, random, utils
+from . import amp, autograd, cuda, fft, masked, nn, optim, random, special, utils
 from .amp import autocast, is_autocast_enabled
 from .autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
@@ -38,6 +38,9 @@ from .ops.activation import (
 from .ops.arithmetic import (
     add, div, mul, neg, pow, rsub, sub, true_divide,
 )
+from .ops.bessel import (
+    i0,
+)
 from .ops.choosing import (
     addcdiv, addcmul, ceil, clamp, clamp_max, clamp_min, clip, fix, floor, floor_divide, fmod,
     frac, lerp, masked_fill, maximum, minimum, remainder, round, sign, trunc, where,
@@ -51,6 +54,9 @@ from .ops.comparison import (
 from .ops.complex import (
     angle, complex, conj, conj_physical, imag, is_complex, polar, real, resolve_conj,
     view_as_complex, view_as_real,
+)
+from .ops.convolution import (
+    conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d, convolution,
 )
 from .ops.copies import (
     alias_copy, as_strided_copy, detach_copy, diagonal_copy, expand_copy, permute_copy,
@@ -80,11 +86,21 @@ from .ops.embedding import (
 from .ops.extremes import (
     amax, amin, aminmax, argmax, argmin, max, median, min,
 )
+from .ops.floating import (
+    copysign, deg2rad, float_power, fmax, fmin, frexp, heaviside, hypot, is_conj, is_neg, isreal,
+    ldexp, logaddexp2, nan_to_num, nextafter, positive, rad2deg, resolve_neg, signbit, sinc,
+)
 from .ops.from_data import (
     as_tensor, asarray, from_numpy, frombuffer, tensor,
 )
+from .ops.gamma import (
+    digamma, igamma, igammac, lgamma, mvlgamma, polygamma,
+)
 from .ops.indexing import (
     index_put, index_put_,
+)
+from .ops.integers import (
+    gcd, lcm,
 )
 from .ops.joining import (
     atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
@@ -104,9 +120,9 @@ from .ops.parts import (
     diagonal, narrow, select,
 )
 from .ops.pointwise import (
-    abs, absolute, acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, digamma, erf, erfc,
-    erfinv, exp, exp2, expm1, lgamma, log, log10, log1p, log2, logaddexp, logit, polygamma,
-    reciprocal, rsqrt, sgn, sigmoid, sin, sinh, sqrt, square, tan, tanh, xlogy,
+    abs, absolute, acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, erf, erfc,
+    erfinv, exp, exp2, expm1, log, log10, log1p, log2, logaddexp, logit, reciprocal, rsqrt,
+    sgn, sigmoid, sin, sinh, sqrt, square, tan, tanh, xlogy,
 )
 from .ops.probability_loss import (
     kl_div, poisson_nll_loss,
@@ -114,6 +130,11 @@ from .ops.probability_loss import (
 from .ops.products import (
     bilinear, chain_matmul, cross, inner, kron, matrix_power, tensordot, trace,
 )
+from .ops.put import (
+    as_strided_scatter, masked_scatter, nonzero_static, put, resize_as_, unravel_index,
+)
+from .ops.put import unsafe_masked_index as _unsafe_masked_index
+from .ops.put import unsafe_masked_index_put_accumulate as _unsafe_masked_index_put_accumulate
 from .ops.queries import (
     can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,
 )

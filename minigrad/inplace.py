@@ -36,8 +36,11 @@ from .ops.strided import Geometry, copy, geometry, strided_view
 from .out import check_no_overlap
 
 
-def inplace(function: Callable, name: str | None = None) -> Callable:
-    """The in-place form of an op: compute, write over the first argument, return it."""
+def inplace(function: Callable, name: str | None = None, words: str | None = None) -> Callable:
+    """The in-place form of an op: compute, write over the first argument, return it.
+
+    `words` is what torch says where the result does not fit, if it has other words for this op.
+    """
     op = getattr(function, "op", None)
     direct = op is not None and op.takes_out
 
@@ -48,7 +51,11 @@ def inplace(function: Callable, name: str | None = None) -> Callable:
         elif direct and not kwargs and _write_directly(op, self, args):
             return self
         start = -next_number()
-        write(self, function(self, *args, **kwargs), start)
+        result = function(self, *args, **kwargs)
+        if words is not None and result._data.shape != self._data.shape:
+            raise RuntimeError(words.format(own=list(self._data.shape),
+                                            new=list(result._data.shape)))
+        write(self, result, start)
         return self
 
     functools.update_wrapper(call, function)
@@ -56,6 +63,9 @@ def inplace(function: Callable, name: str | None = None) -> Callable:
     call.__doc__ = f"In-place version of `{function.__name__}`."
     call.__dict__.pop("op", None)
     return call
+
+
+BAD_CALL = "Bad in-place call: input tensor size {own} and output tensor size {new} should match"
 
 
 def needs_gradient(self: TensorBase, args: tuple, kwargs: dict) -> bool:

@@ -78,6 +78,20 @@ def check_same(found: Any, wanted: Any) -> None:
                            f"got {dtypes.of(wanted).c_name} instead")
 
 
+def check_object(found: Any, wanted: Any) -> None:
+    """The same in the words of an older family of torch's ops."""
+    if found != wanted:
+        raise RuntimeError(f"Expected object of scalar type {dtypes.of(found).scalar_name} but got "
+                           f"scalar type {dtypes.of(wanted).scalar_name} for argument 'out'")
+
+
+def check_found(found: Any, wanted: Any) -> None:
+    """The same in the words of the pointwise ops of one operand."""
+    if found != wanted:
+        raise RuntimeError(f"Found dtype {dtypes.of(wanted).scalar_name} but expected "
+                           f"{dtypes.of(found).scalar_name}")
+
+
 def fill(target: Any, data: Any) -> None:
     """Write `data` into the tensor, which takes on its shape."""
     if target._data.shape != data.shape:

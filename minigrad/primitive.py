@@ -56,7 +56,7 @@ from .core import (
 )
 from .device import ARRAY_MODULES, device_of
 from .dtypes import DIFFERENTIABLE
-from .out import check_same, write_into
+from .out import check_found, check_same, write_into
 from .plan import Plan, reads_of
 
 _ndarray = np.ndarray
@@ -75,8 +75,8 @@ class Op:
         self.name = name
         self.convert = promotion.CONVERTERS[promote]
         self.ready = promotion.READY[promote]
-        self.check_out = (dtypes.check_castable if promote in ("default", "int_to_float")
-                          else check_same)
+        self.numbers = "any"
+        self.refused: dict[str, str] = {}
         self.outputs = outputs
         code = kernel.__code__
         positional, named = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
@@ -84,6 +84,9 @@ class Op:
         self.inputs = code.co_varnames[1:positional] + (
             code.co_varnames[named:named + 1] if self.variadic else ())
         self.keywords = code.co_varnames[positional:named]
+        self.check_out = (
+            check_same if promote in ("keep", "exact") else
+            check_found if promote == "default" and positional == 2 else dtypes.check_castable)
         self.defaults = kernel.__kwdefaults__ or {}
         self.takes_out = "out" in self.keywords
         self.rules: dict[tuple[str, ...], Callable] = {}
@@ -143,7 +146,8 @@ def joint_derivative(function: Callable, inputs: tuple[str, ...], rule: Callable
 def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: str | None = None,
               overload: int = 0, overload_of_number: int | None = None,
               outputs: tuple[str, ...] = ("result",), node_name: str | None = None,
-              contiguous: bool = False) -> Any:
+              contiguous: bool = False, numbers: str = "any",
+              refuses: dict[str, str] | None = None) -> Any:
     """Make a function of Tensors from a kernel on arrays.
 
     `promote` says which dtype the kernel computes in: "default" (the operands' common type),
@@ -153,15 +157,24 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     `overload_of_number` is the overload's number where the last input is a Python number.
     `outputs` names several results; the function then returns a tuple. NumPy lays results out as
     the operands are; `contiguous` is for ops whose results torch lays out row by row regardless.
+    `numbers` says which operands may be Python numbers: "any", only the "last", or "none".
+    `refuses` are kinds of dtypes (NumPy's letters) that torch has no kernel for, with the name of
+    the kernel that it misses: {"c": "lt_cpu"}.
     """
     if kernel is None:
         return functools.partial(primitive, promote=promote, name=name, overload=overload,
                                  overload_of_number=overload_of_number, outputs=outputs,
-                                 node_name=node_name, contiguous=contiguous)
+                                 node_name=node_name, contiguous=contiguous, numbers=numbers,
+                                 refuses=refuses)
     op = Op(kernel, name or kernel.__name__, overload, promote, outputs, node_name)
     op.contiguous = contiguous
+    op.numbers = numbers
+    if refuses:
+        op.refused = {kind: label for kinds, label in refuses.items() for kind in kinds}
+        op.ready = frozenset(d for d in op.ready if d.kind not in op.refused)
     if overload_of_number is not None:
         op.number_form = Op(kernel, op.name, overload_of_number, promote, outputs, None)
+        op.number_form.numbers, op.number_form.refused = op.numbers, op.refused
     plain = not op.variadic and set(op.defaults) == set(op.keywords) and len(outputs) == 1
     call: Any
     if plain and len(op.inputs) == 2:
@@ -188,7 +201,8 @@ def _binary(op: Op, run: Callable) -> Callable:
     """
     kernel = op.kernel
     ready = op.ready
-    fits_beside = frozenset() if op.number_form else ready  # a number's node may have its own name
+    # A number's node may have its own name, or numbers be refused.
+    fits_beside = frozenset() if op.number_form or op.numbers == "none" else ready
 
     def call(input, other, **values):
         if values:
@@ -296,10 +310,16 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
     if op.number_form is not None and not isinstance(inputs[-1], TensorBase):
         op = op.number_form
     inputs, arrays, xp, result_dtype = op.convert(op, inputs)
+    if op.refused and arrays[0].dtype.kind in op.refused:
+        raise no_kernel(op.refused[arrays[0].dtype.kind], result_dtype or arrays[0].dtype)
     try:
         data = op.kernel(xp, *arrays, **values)
     except ValueError as error:
         raise explain(op, arrays, error) from None
+    except TypeError as error:
+        if not str(error).startswith("ufunc "):
+            raise
+        raise no_kernel(f"{op.name}_cpu", result_dtype or arrays[0].dtype) from None
     if result_dtype is not None:
         data = promotion.round_to(result_dtype, data)
     if op.contiguous and not data.flags.c_contiguous:
@@ -325,6 +345,11 @@ def explain(op: Op, arrays: tuple, error: ValueError) -> Exception:
                         f"The size of tensor a ({a[-back]}) must match the size of tensor b "
                         f"({b[-back]}) at non-singleton dimension {dim}")
     return error
+
+
+def no_kernel(label: str, dtype: np.dtype) -> NotImplementedError:
+    """torch's words for a dtype that a kernel was not written for."""
+    return NotImplementedError(f"\"{label}\" not implemented for '{dtypes.of(dtype).scalar_name}'")
 
 
 # --- recording -----------------------------------------------------------------------------------

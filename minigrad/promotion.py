@@ -71,7 +71,8 @@ def _operands(op: Any, inputs: tuple) -> tuple[list, list]:
             votes.append((data.dtype, 2 if data.ndim else 1))
         elif operand is None:
             arrays.append(None)
-        elif isinstance(operand, numbers.Number | np.bool_) and len(inputs) > 1:
+        elif isinstance(operand, numbers.Number | np.bool_) and _may_be_number(op, inputs,
+                                                                               position):
             arrays.append(None)
             votes.append((dtypes.of_number(operand).numpy, 0))
         else:
@@ -79,6 +80,12 @@ def _operands(op: Any, inputs: tuple) -> tuple[list, list]:
             raise TypeError(f"{op.name}(): argument '{name}' (position {position + 1}) must be "
                             f"Tensor, not {type(operand).__name__}")
     return arrays, votes
+
+
+def _may_be_number(op: Any, inputs: tuple, position: int) -> bool:
+    if op.numbers == "any":
+        return any(isinstance(each, TensorBase) for each in inputs)
+    return op.numbers == "last" and position == len(inputs) - 1
 
 
 def _default_target(votes: tuple) -> _Target:

@@ -11,6 +11,7 @@ from .inplace import inplace
 from .ops import (
     activation,
     arithmetic,
+    bessel,
     choosing,
     comparison,
     convert,
@@ -19,21 +20,25 @@ from .ops import (
     cumulative,
     distributions,
     extremes,
+    floating,
     from_data,
+    gamma,
     indexing,
+    integers,
     parts,
     pointwise,
     products,
     reduction,
     scatter,
-    scatter_reduce,
     sorting,
     strided,
     views,
 )
 from .ops import complex as ops_complex
 from .ops import matmul as ops_matmul
+from .ops import put as ops_put
 from .ops import random as ops_random
+from .ops import scatter_reduce as ops_scatter_reduce
 from .ops import shape as ops_shape
 from .ops import softmax as ops_softmax
 from .ops.dims import wrap_dim
@@ -82,6 +87,7 @@ class Tensor(TensorBase):
     __sub__, __rsub__ = operator(arithmetic.sub), operator(arithmetic.rsub)
     __neg__ = arithmetic.neg
     __truediv__, __rtruediv__ = operator(arithmetic.true_divide), operator(arithmetic.rdiv)
+    __rdiv__ = __rtruediv__
     __floordiv__ = operator(choosing.floor_divide)
     __rfloordiv__ = operator(choosing.rfloordiv)
     __mod__, __rmod__ = operator(choosing.remainder), operator(choosing.rmod)
@@ -229,9 +235,29 @@ class Tensor(TensorBase):
     erf, erf_ = pointwise.erf, inplace(pointwise.erf)
     erfc, erfc_ = pointwise.erfc, inplace(pointwise.erfc)
     erfinv, erfinv_ = pointwise.erfinv, inplace(pointwise.erfinv)
-    lgamma, lgamma_ = pointwise.lgamma, inplace(pointwise.lgamma)
-    digamma, digamma_ = pointwise.digamma, inplace(pointwise.digamma)
-    polygamma, polygamma_ = pointwise.polygamma, inplace(pointwise.polygamma)
+    lgamma, lgamma_ = gamma.lgamma, inplace(gamma.lgamma)
+    digamma, digamma_ = gamma.digamma, inplace(gamma.digamma)
+    polygamma, polygamma_ = gamma.polygamma_of, inplace(gamma.polygamma_over)
+    mvlgamma, mvlgamma_ = gamma.mvlgamma, inplace(gamma.mvlgamma)
+    igamma, igamma_ = gamma.igamma, inplace(gamma.igamma)
+    igammac, igammac_ = gamma.igammac, inplace(gamma.igammac)
+    i0, i0_ = bessel.i0, inplace(bessel.i0)
+    gcd, gcd_ = integers.gcd, inplace(integers.gcd)
+    lcm, lcm_ = integers.lcm, inplace(integers.lcm)
+    positive, resolve_neg = floating.positive, floating.resolve_neg
+    is_neg, is_conj, isreal = floating.is_neg, floating.is_conj, floating.isreal
+    signbit, fmax, fmin = floating.signbit, floating.fmax, floating.fmin
+    frexp, logaddexp2 = floating.frexp, floating.logaddexp2
+    copysign, copysign_ = floating.copysign, inplace(floating.copysign)
+    deg2rad, deg2rad_ = floating.deg2rad, inplace(floating.deg2rad)
+    rad2deg, rad2deg_ = floating.rad2deg, inplace(floating.rad2deg)
+    float_power, float_power_ = floating.float_power, floating.float_power_
+    heaviside, heaviside_ = floating.heaviside, inplace(floating.heaviside)
+    hypot, hypot_ = floating.hypot, inplace(floating.hypot)
+    ldexp, ldexp_ = floating.ldexp, inplace(floating.ldexp)
+    nan_to_num, nan_to_num_ = floating.nan_to_num, inplace(floating.nan_to_num)
+    nextafter, nextafter_ = floating.nextafter, inplace(floating.nextafter)
+    sinc, sinc_ = floating.sinc, inplace(floating.sinc)
     sigmoid, sigmoid_ = pointwise.sigmoid, inplace(pointwise.sigmoid)
     xlogy, xlogy_ = pointwise.xlogy, inplace(pointwise.xlogy)
     logit, logit_ = pointwise.logit, inplace(pointwise.logit)
@@ -243,7 +269,7 @@ class Tensor(TensorBase):
     frac, frac_ = choosing.frac, inplace(choosing.frac)
     sign, sign_ = choosing.sign, inplace(choosing.sign)
     sgn, sgn_ = pointwise.sgn, inplace(pointwise.sgn)
-    abs, abs_ = pointwise.abs, inplace(pointwise.abs)
+    abs, abs_ = pointwise.abs, pointwise.abs_
     remainder, remainder_ = choosing.remainder, inplace(choosing.remainder)
     fmod, fmod_ = choosing.fmod, inplace(choosing.fmod)
     floor_divide, floor_divide_ = choosing.floor_divide, inplace(choosing.floor_divide)
@@ -255,7 +281,7 @@ class Tensor(TensorBase):
     addcmul, addcmul_ = choosing.addcmul, inplace(choosing.addcmul)
     addcdiv, addcdiv_ = choosing.addcdiv, inplace(choosing.addcdiv)
     masked_fill, masked_fill_ = choosing.masked_fill, inplace(choosing.masked_fill)
-    absolute, absolute_ = pointwise.absolute, inplace(pointwise.absolute)
+    absolute, absolute_ = abs, abs_
     __abs__ = abs
     arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
     arcsinh, arccosh, arctanh = asinh, acosh, atanh
@@ -387,20 +413,27 @@ class Tensor(TensorBase):
     matmul, mm, bmm, mv = ops_matmul.matmul, ops_matmul.mm, ops_matmul.bmm, ops_matmul.mv
     dot, vdot, outer, ger = ops_matmul.dot, ops_matmul.vdot, ops_matmul.outer, ops_matmul.ger
     inner, trace, kron = products.inner, products.trace, products.kron
-    addmm, addmm_ = ops_matmul.addmm, inplace(ops_matmul.addmm)
-    addmv, addmv_ = ops_matmul.addmv, inplace(ops_matmul.addmv)
-    addr, addr_ = ops_matmul.addr, inplace(ops_matmul.addr)
-    addbmm, addbmm_ = ops_matmul.addbmm, inplace(ops_matmul.addbmm)
-    baddbmm, baddbmm_ = ops_matmul.baddbmm, inplace(ops_matmul.baddbmm)
+    addmm, addmm_ = ops_matmul.addmm, ops_matmul.addmm_
+    addmv, addmv_ = ops_matmul.addmv, ops_matmul.addmv_
+    addr, addr_ = ops_matmul.addr, ops_matmul.addr_
+    addbmm, addbmm_ = ops_matmul.addbmm, ops_matmul.addbmm_
+    baddbmm, baddbmm_ = ops_matmul.baddbmm, ops_matmul.baddbmm_
     matrix_power, cross = products.matrix_power, products.cross
     __matmul__ = operator(ops_matmul.matmul)
 
     # --- scatter with a reduction
-    scatter_reduce, scatter_reduce_ = scatter_reduce.scatter_reduce, scatter_reduce.scatter_reduce_
-    index_reduce, index_reduce_ = scatter_reduce.index_reduce, scatter_reduce.index_reduce_
-    split_with_sizes = ops_shape.split_with_sizes
+    scatter_reduce, scatter_reduce_ = (
+        ops_scatter_reduce.scatter_reduce, ops_scatter_reduce.scatter_reduce_)
+    index_reduce, index_reduce_ = (
+        ops_scatter_reduce.index_reduce, ops_scatter_reduce.index_reduce_)
     unsafe_split, unsafe_chunk = copies.unsafe_split, copies.unsafe_chunk
     unsafe_split_with_sizes = copies.unsafe_split_with_sizes
+
+    # --- put, masks, resize
+    put, put_ = ops_put.put, ops_put.put_
+    masked_scatter, masked_scatter_ = ops_put.masked_scatter, ops_put.masked_scatter_
+    as_strided_scatter, nonzero_static = ops_put.as_strided_scatter, ops_put.nonzero_static
+    resize_, resize_as_ = ops_put.resize_, ops_put.resize_as_
 
     # --- creation, random
     new_zeros, new_ones, new_empty = creation.new_zeros, creation.new_ones, creation.new_empty

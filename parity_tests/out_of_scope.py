@@ -15,6 +15,7 @@ OUT_OF_SCOPE = {
     "_segment_reduce.*": "private and unfinished in torch: no name in torch's namespace",
     "_chunk_cat": "private: a kernel of distributed training (FSDP)",
     "empty_permuted": "the allocator's: no values to compare, and strides are NumPy's business",
+    "nn.functional.batch_norm.without_cudnn": "has samples on CUDA devices only",
     "to_sparse": "sparse tensors",
     "sparse.*": "sparse tensors",
 }

@@ -71,13 +71,16 @@ def scaled(xp, array, alpha):
     return xp.multiply(array, array.dtype.type(alpha))
 
 
-@primitive(promote="default", overload_of_number=1)
+@primitive(promote="default", overload_of_number=1, numbers="last")
 def rsub(xp, input, other, *, alpha=1):
     r"""$y = b - \alpha a$: what `b - a` calls for a number $b$."""
+    if input.dtype.kind == "b":
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. "
+                           "Use the `^` or `logical_xor()` operator instead.")
     return xp.subtract(other, input if alpha == 1 else scaled(xp, input, alpha))
 
 
-rsub.op.refuse = _refuse_bool
+rsub.op.refuse = lambda operands: isinstance(operands[0], TensorBase) and _refuse_bool(operands)
 derivative(rsub,
     input=lambda g, alpha: -g if alpha == 1 else g * -alpha,
     other=lambda g: g)
@@ -179,6 +182,8 @@ def pow_scalar(xp, input, *, exponent):
     r"""$y = a^n$ for a number $n$, so $\bar a = \bar y\,(n\,a^{n-1})^*$, and 0 where $n = 0$."""
     if exponent == 2:
         return xp.multiply(input, input)
+    if input.dtype.kind == "b":
+        return input | (not exponent)
     return xp.power(input, exponent)
 
 
@@ -196,7 +201,7 @@ def power(xp, base, exponent):
     return xp.where(exponent < 0, negative, result).astype(result.dtype)
 
 
-@primitive(promote="default", name="pow", overload=1)
+@primitive(promote="default", name="pow", overload=1, refuses={"b": "pow"})
 def pow_tensor(xp, input, exponent):
     r"""$y = a^b$, so $\bar b = \bar y\,(y \ln a)^*$, and 0 where $a = 0$ and $b \ge 0$."""
     return power(xp, input, exponent)
@@ -208,7 +213,7 @@ derivative(pow_tensor,
     exponent=lambda g, input, exponent, result: g * _times_log(result, input, exponent).conj())
 
 
-@primitive(promote="default", name="pow", overload=2)
+@primitive(promote="default", name="pow", overload=2, refuses={"b": "pow"})
 def _pow_of_number(xp, exponent, input):
     r"""$y = c^b$ for a number $c$, so $\bar b = \bar y\,(y \ln c)^*$."""
     return power(xp, input, exponent)

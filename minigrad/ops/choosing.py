@@ -61,8 +61,10 @@ def _round_decimals(xp, input, *, decimals):
 
 @primitive(promote="default")
 def sign(xp, input):
-    """-1, 0 or 1."""
-    return input if input.dtype.kind == "b" else xp.sign(input)
+    """-1, 0 or 1; of nan 0."""
+    if input.dtype.kind == "b":
+        return input
+    return xp.subtract(input > 0, input < 0, dtype=input.dtype)
 
 
 for _step in (floor, ceil, trunc, _round, _round_decimals, sign):
@@ -84,7 +86,7 @@ def frac(xp, input):
 derivative(frac, input=lambda g: g)
 
 
-@primitive(promote="default", overload=1, overload_of_number=0)
+@primitive(promote="default", overload=1, overload_of_number=0, refuses={"bc": "remainder_cpu"})
 def remainder(xp, input, other):
     r"""$a - b\lfloor a/b \rfloor$: it has the divisor's sign, as Python's %."""
     if input.dtype.kind in "iu" and not xp.all(other):
@@ -97,7 +99,8 @@ derivative(remainder,
     other=lambda g, input, other: -g * input.div(other, rounding_mode="floor"))
 
 
-@primitive(promote="default", overload=1, overload_of_number=0)
+@primitive(promote="default", overload=1, overload_of_number=0, numbers="last",
+           refuses={"bc": "fmod_cpu"})
 def fmod(xp, input, other):
     r"""$a - b\,\mathrm{trunc}(a/b)$: it has the dividend's sign, as C's fmod."""
     if input.dtype.kind in "iu" and not xp.all(other):
@@ -110,7 +113,7 @@ derivative(fmod,
     other=lambda g, input, other: -g * input.div(other, rounding_mode="trunc"))
 
 
-@primitive(promote="default", node_name="NotImplemented")
+@primitive(promote="default", node_name="NotImplemented", refuses={"bc": "div_floor_cpu"})
 def floor_divide(xp, input, other):
     r"""$\lfloor a / b \rfloor$; torch gives it no derivative (`div` with rounding_mode has one)."""
     return div_rounded.op.kernel(xp, input, other, rounding_mode="floor")
@@ -186,18 +189,22 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
 clip = clamp
 
 
-@primitive(promote="default", overload=1, overload_of_number=0)
+@primitive(promote="default", overload=1, overload_of_number=0, numbers="last",
+           refuses={"c": "maximum_cpu"})
 def clamp_min(xp, input, min):
     r"""$\max(a, l)$; the gradient passes where $a \ge l$."""
     return xp.maximum(input, min)
 
 
-@primitive(promote="default", overload=1, overload_of_number=0)
+@primitive(promote="default", overload=1, overload_of_number=0, numbers="last",
+           refuses={"c": "minimum_cpu"})
 def clamp_max(xp, input, max):
     r"""$\min(a, u)$; the gradient passes where $a \le u$."""
     return xp.minimum(input, max)
 
 
+clamp_min.op.number_form.refused = {"b": "clamp_min_scalar_cpu", "c": "clamp_min_scalar_cpu"}
+clamp_max.op.number_form.refused = {"b": "clamp_max_scalar_cpu", "c": "clamp_max_scalar_cpu"}
 derivative(clamp_min,
     input=lambda g, input, min: masked(g, input >= min),
     min=lambda g, input, min: masked(g, input < min))
@@ -206,15 +213,19 @@ derivative(clamp_max,
     max=lambda g, input, max: masked(g, input > max))
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="none")
 def maximum(xp, input, other):
     r"""The larger of two; where they are equal each gets half the gradient."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("maximum not implemented for complex tensors.")
     return xp.maximum(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="none")
 def minimum(xp, input, other):
     r"""The smaller of two; where they are equal each gets half the gradient."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("minimum not implemented for complex tensors.")
     return xp.minimum(input, other)
 
 

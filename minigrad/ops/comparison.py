@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import TensorBase
 from ..primitive import primitive
 
 __all__ = [
@@ -15,37 +16,37 @@ __all__ = [
     "logical_xor", "lt", "ne", "greater", "greater_equal", "less", "less_equal", "not_equal"]
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="last")
 def eq(xp, input, other):
     """$a = b$."""
     return xp.equal(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="last")
 def ne(xp, input, other):
     r"""$a \ne b$."""
     return xp.not_equal(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="last", refuses={"c": "lt_cpu"})
 def lt(xp, input, other):
     """$a < b$."""
     return xp.less(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="last", refuses={"c": "le_cpu"})
 def le(xp, input, other):
     r"""$a \le b$."""
     return xp.less_equal(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="last", refuses={"c": "gt_cpu"})
 def gt(xp, input, other):
     """$a > b$."""
     return xp.greater(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="last", refuses={"c": "ge_cpu"})
 def ge(xp, input, other):
     r"""$a \ge b$."""
     return xp.greater_equal(input, other)
@@ -56,19 +57,19 @@ less, less_equal, greater, greater_equal, not_equal = lt, le, gt, ge, ne
 
 # --- logic ---------------------------------------------------------------------------------------
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="none")
 def logical_and(xp, input, other):
     """Both are nonzero."""
     return xp.logical_and(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="none")
 def logical_or(xp, input, other):
     """One of the two is nonzero."""
     return xp.logical_or(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", numbers="none")
 def logical_xor(xp, input, other):
     """Exactly one of the two is nonzero."""
     return xp.logical_xor(input, other)
@@ -116,14 +117,14 @@ def bitwise_not(xp, input):
     return xp.invert(input)
 
 
-@primitive(promote="default")
+@primitive(promote="default", refuses={"b": "lshift_cpu"})
 def bitwise_left_shift(xp, input, other):
     """$a\\,2^b$ on the bits of an integer."""
     _bits("lshift", input)
     return xp.left_shift(input, other)
 
 
-@primitive(promote="default")
+@primitive(promote="default", refuses={"b": "rshift_cpu"})
 def bitwise_right_shift(xp, input, other):
     """$\\lfloor a / 2^b \\rfloor$ on the bits of an integer."""
     _bits("rshift", input)
@@ -179,6 +180,10 @@ def _isclose(xp, input, other, *, rtol, atol, equal_nan):
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08,
             equal_nan: bool = False) -> Any:
     r"""$|a - b| \le \mathrm{atol} + \mathrm{rtol}\,|b|$."""
+    for number, (name, each) in enumerate((("input", input), ("other", other)), 1):
+        if not isinstance(each, TensorBase):
+            raise TypeError(f"isclose(): argument '{name}' (position {number}) must be Tensor, not "
+                            f"{type(each).__name__}")
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{input.dtype.scalar_name} did not match {other.dtype.scalar_name}")
     if rtol < 0:

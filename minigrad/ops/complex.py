@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core import TensorBase
+from ..dtypes import bfloat16
+from ..out import check_object, takes_out
 from ..primitive import derivative, primitive, view
 from .choosing import masked
 from .strided import restrided
@@ -106,9 +109,28 @@ def _angle_rule(g, input):
     return masked(1j * g * input / (size * size), size != 0)
 
 
-@primitive(promote="default", name="complex")
-def complex(xp, real, imag):
-    """$x + iy$ from its parts."""
+def _check_parts(a: Any, b: Any) -> None:
+    """Both parts, or radius and angle, are of one floating-point type."""
+    for number, each in enumerate((a, b), 1):
+        if not isinstance(each, TensorBase):
+            raise TypeError(f"argument (position {number}) must be Tensor, not "
+                            f"{type(each).__name__}")
+    if not all(d.is_floating_point and d is not bfloat16 for d in (a.dtype, b.dtype)):
+        raise RuntimeError("Expected both inputs to be Half, Float or Double tensors but got "
+                           f"{a.dtype.scalar_name} and {b.dtype.scalar_name}")
+    if a.dtype is not b.dtype:
+        raise RuntimeError(f"Expected object of scalar type {a.dtype.scalar_name} but got scalar "
+                           f"type {b.dtype.scalar_name} for second argument")
+
+
+def _check_wide(label: str, part: Any) -> None:
+    """complex32, of two halves, is not among the dtypes here; torch, too, does little with it."""
+    if part.dtype.itemsize == 2:
+        raise NotImplementedError(f"\"{label}\" not implemented for '{part.dtype.scalar_name}'")
+
+
+@primitive(name="complex")
+def _complex(xp, real, imag):
     shape = xp.broadcast_shapes(real.shape, imag.shape) if hasattr(xp, "broadcast_shapes") \
         else (real + imag).shape
     result = xp.empty(shape, "c8" if real.dtype.itemsize == 4 else "c16")
@@ -116,20 +138,36 @@ def complex(xp, real, imag):
     return result
 
 
-derivative(complex, real=lambda g: g.real, imag=lambda g: g.imag)
+derivative(_complex, real=lambda g: g.real, imag=lambda g: g.imag)
 
 
-@primitive(promote="exact")
-def polar(xp, abs, angle):
-    r"""$y = r\,e^{i\phi}$."""
+@takes_out(check=check_object)
+def complex(real: Any, imag: Any) -> Any:
+    """$x + iy$ from its parts."""
+    _check_parts(real, imag)
+    _check_wide("complex", real)
+    return _complex(real, imag)
+
+
+@primitive(promote="exact", name="polar")
+def _polar(xp, abs, angle):
     result = xp.empty(xp.broadcast_shapes(abs.shape, angle.shape), f"c{2 * abs.dtype.itemsize}")
     result.real, result.imag = abs * xp.cos(angle), abs * xp.sin(angle)
     return result
 
 
-derivative(polar,
+derivative(_polar,
     abs=lambda g, abs, result: (g * result.sgn().conj()).real * abs.sgn(),
     angle=lambda g, result: (g * (result * 1j).conj()).real)
+
+
+@takes_out(check=check_object)
+def polar(abs: Any, angle: Any) -> Any:
+    r"""$y = r\,e^{i\phi}$."""
+    _check_parts(abs, angle)
+    _check_wide("polar_cpu", abs)
+    return _polar(abs, angle)
+
 
 
 def is_complex(input: Any) -> bool:

@@ -14,11 +14,16 @@ from ..primitive import derivative, primitive
 
 
 @primitive(promote="exact", name="ToCopy", node_name="ToCopyBackward0")
-def _to_copy(xp, input, *, dtype, place):
-    """The same values in another dtype or on another device; complex to real drops a part."""
+def _to_copy(xp, input, *, dtype, place, format=None):
+    """The same values in another dtype, on another device or in another order of strides; complex
+    to real drops a part."""
     if input.dtype.kind == "c" and dtype.kind not in "cb":
         input = input.real
     array = devices.move(input, place)
+    if format == "contiguous_format":
+        return array.astype(dtype, order="C")
+    if format == "channels_last":
+        return array.transpose(0, 2, 3, 1).astype(dtype, order="C").transpose(0, 3, 1, 2)
     return array.astype(dtype) if array is input or array.dtype is not dtype else array
 
 
@@ -31,12 +36,12 @@ def cast(input: Any, dtype: np.dtype) -> Any:
     return input if input._data.dtype is dtype else _convert(input, dtype, input.device)
 
 
-def _convert(input: Any, dtype: np.dtype, place: device) -> Any:
+def _convert(input: Any, dtype: np.dtype, place: device, format: str | None = None) -> Any:
     if dtype in dtypes.DIFFERENTIABLE:
-        return _to_copy(input, dtype=dtype, place=place)
+        return _to_copy(input, dtype=dtype, place=place, format=format)
     enabled, mode.grad = mode.grad, False
     try:
-        return _to_copy(input, dtype=dtype, place=place)
+        return _to_copy(input, dtype=dtype, place=place, format=format)
     finally:
         mode.grad = enabled
 
@@ -47,6 +52,8 @@ def to(input: Any, *args: Any, device: Any = None, dtype: Any = None, non_blocki
 
     Call as `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`.
     """
+    flags = [argument for argument in args if isinstance(argument, bool)]  # non_blocking, copy
+    copy = flags[1] if len(flags) > 1 else copy
     for argument in args:
         if isinstance(argument, dtypes.dtype):
             dtype = argument
@@ -60,9 +67,21 @@ def to(input: Any, *args: Any, device: Any = None, dtype: Any = None, non_blocki
     new_dtype = input._data.dtype if dtype is None else dtype.numpy
     place = input.device if device is None else devices.device(device)
     here = place.type == input.device.type and place.index in (None, input.device.index)
-    if new_dtype is input._data.dtype and here and not copy:
+    format = None if memory_format is None else memory_format.name
+    if new_dtype is input._data.dtype and here and not copy and _lies(input._data, format):
         return input
-    return _convert(input, new_dtype, place)
+    return _convert(input, new_dtype, place, format)
+
+
+def _lies(data: Any, format: str | None) -> bool:
+    """Whether the array has the order of strides that is asked for."""
+    if format == "contiguous_format":
+        return bool(data.flags.c_contiguous)
+    if format != "channels_last":
+        return True
+    if data.ndim != 4:
+        raise RuntimeError("required rank 4 tensor to use channels_last format")
+    return bool(data.transpose(0, 2, 3, 1).flags.c_contiguous)
 
 
 def type_as(input: Any, other: Any) -> Any:
@@ -86,9 +105,9 @@ def type_(input: Any, dtype: Any = None) -> Any:
     raise ValueError(f"invalid type: '{name}'")
 
 
-def cpu(input: Any) -> Any:
+def cpu(input: Any, memory_format: Any = None) -> Any:
     """The tensor in the host's memory."""
-    return to(input, devices.CPU)
+    return to(input, devices.CPU, memory_format=memory_format)
 
 
 def cuda(input: Any, device: Any = None, non_blocking: bool = False) -> Any:
@@ -98,7 +117,7 @@ def cuda(input: Any, device: Any = None, non_blocking: bool = False) -> Any:
 
 def _caster(dtype: dtypes.dtype, doc_name: str) -> Any:
     def method(input: Any, memory_format: Any = None) -> Any:
-        return cast(input, dtype.numpy)
+        return to(input, dtype, memory_format=memory_format)
     method.__name__ = doc_name
     method.__doc__ = f"`input.to({dtype})`."
     return method

@@ -111,6 +111,9 @@ def _shared(g, input, extreme, dim):
 def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: str) -> Any:
     def function(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
         other = dim if isinstance(dim, TensorBase) else other
+        if not isinstance(input, TensorBase) or isinstance(dim, bool | float | complex):
+            raise TypeError(f"{name}() received an invalid combination of arguments - got "
+                            f"({type(input).__name__}, {type(dim).__name__})")
         if other is not None:
             return getattr(input, pairwise)(other)
         if dim is None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from ..core import TensorBase, wrap
+from ..dtypes import get_default_dtype
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
@@ -156,15 +160,42 @@ def column_stack(tensors: Any) -> Any:
 
 def block_diag(*tensors: Any) -> Any:
     """The matrices along the diagonal of one matrix that is zero elsewhere."""
-    blocks = [_to_2d(each) for each in tensors]
-    width = sum(block.shape[1] for block in blocks)
-    rows, left = [], 0
+    for i, each in enumerate(tensors):
+        if not isinstance(each, TensorBase):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got "
+                            f"{type(each).__name__}")
+        if each._data.ndim > 2:
+            raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions. "
+                               f"Input {i} has {each._data.ndim} dimensions")
+    return _block_diag(*tensors) if tensors else wrap(np.empty((1, 0), get_default_dtype().numpy))
+
+
+@primitive(promote="default", name="block_diag")
+def _block_diag(xp, *tensors):
+    blocks = [xp.atleast_2d(each) for each in tensors]
+    result = xp.zeros([sum(sizes) for sizes in zip(*[b.shape for b in blocks], strict=True)],
+                      blocks[0].dtype)
+    top = left = 0
     for block in blocks:
-        height, own = block.shape
-        rows.append(cat([block.new_zeros(height, left), block,
-                         block.new_zeros(height, width - left - own)], 1))
-        left += own
-    return cat(rows, 0)
+        height, width = block.shape
+        result[top:top + height, left:left + width] = block
+        top, left = top + height, left + width
+    return result
+
+
+def _blocks(g, tensors_shape, needs):
+    """The part of the gradient that lies where each matrix lay."""
+    top = left = 0
+    parts = []
+    for shape, needed in zip(tensors_shape, needs, strict=True):
+        height, width = (1,) * (2 - len(shape)) + tuple(shape)
+        block = g.narrow(0, top, height).narrow(1, left, width) if needed else None
+        parts.append(block.reshape(shape) if needed else None)
+        top, left = top + height, left + width
+    return parts
+
+
+derivative(_block_diag, tensors=_blocks)
 
 
 def cartesian_prod(*tensors: Any) -> Any:

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from ..device import special
+from ..inplace import inplace
 from ..out import takes_out
 from ..primitive import derivative, primitive
+from .choosing import sign
 
 __all__ = [
     "abs", "absolute", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh",
-    "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10", "log1p",
-    "log2", "logaddexp", "logit", "polygamma", "reciprocal", "rsqrt", "sgn", "sigmoid", "sin",
-    "sinh", "sqrt", "square", "tan", "tanh", "xlogy"]
+    "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "logaddexp",
+    "logit", "reciprocal", "rsqrt", "sgn", "sigmoid", "sin", "sinh", "sqrt", "square", "tan",
+    "tanh", "xlogy"]
 
 # --- roots and powers ----------------------------------------------------------------------------
 
@@ -122,7 +124,7 @@ def log1p(xp, input):
 derivative(log1p, input=lambda g, input: g / (input + 1).conj())
 
 
-@primitive(promote="int_to_float")
+@primitive(promote="int_to_float", numbers="none")
 def logaddexp(xp, input, other):
     r"""$y = \ln(e^a + e^b)$, so $\bar a = \bar y / (1 + e^{b-a})$."""
     return xp.logaddexp(input, other)
@@ -135,7 +137,7 @@ derivative(logaddexp,
 
 # --- trigonometric and hyperbolic functions ------------------------------------------------------
 
-@primitive(promote="int_to_float")
+@primitive(promote="int_to_float", refuses={"c": "xlogy_cpu"})
 def xlogy(xp, input, other):
     r"""$y = a \ln b$, 0 where $a = 0$ (unless b is nan)."""
     return xp.where((input == 0) & ~xp.isnan(other), input.dtype.type(0), input * xp.log(other))
@@ -200,7 +202,7 @@ def atan(xp, input):
 derivative(atan, input=lambda g, input: g / (input * input + 1).conj())
 
 
-@primitive(promote="int_to_float")
+@primitive(promote="int_to_float", numbers="none", refuses={"c": "atan2_cpu"})
 def atan2(xp, input, other):
     r"""The angle of $(b, a)$: $\bar a = \bar y\,b/(a^2+b^2)$, $\bar b = -\bar y\,a/(a^2+b^2)$."""
     return xp.arctan2(input, other)
@@ -330,41 +332,6 @@ derivative(erfinv, input=lambda g, result: g * (math.sqrt(math.pi) / 2) * (resul
 
 
 @primitive(promote="int_to_float")
-def lgamma(xp, input):
-    r"""$\ln|\Gamma(a)|$, with derivative digamma."""
-    return special(xp).gammaln(input)
-
-
-derivative(lgamma, input=lambda g, input: g * input.digamma())
-
-
-@primitive(promote="int_to_float")
-def digamma(xp, input):
-    r"""$\psi(a) = \Gamma'(a)/\Gamma(a)$; torch has $-\infty$ at 0."""
-    result = special(xp).psi(input)
-    return xp.where(input == 0, xp.copysign(xp.asarray(np.inf, input.dtype), -input), result)
-
-
-derivative(digamma, input=lambda g, input: g * polygamma(1, input))
-
-
-@primitive(promote="int_to_float", name="polygamma")
-def _polygamma(xp, input, *, n):
-    return special(xp).polygamma(n, input).astype(input.dtype)
-
-
-derivative(_polygamma, input=lambda g, input, n: g * polygamma(n + 1, input))
-
-
-@takes_out(casts=True)
-def polygamma(n: int, input: Any) -> Any:
-    r"""The n-th derivative of digamma, $\psi^{(n)}(a)$."""
-    if n < 0:
-        raise RuntimeError("polygamma(n, x) does not support negative n.")
-    return _polygamma(input, n=n) if n else digamma(input)
-
-
-@primitive(promote="int_to_float")
 def sigmoid(xp, input):
     r"""$y = 1/(1 + e^{-a})$, so $\bar a = \bar y\,(y(1 - y))^*$."""
     y = xp.exp(-input)
@@ -421,11 +388,21 @@ derivative(abs, input=lambda g, input: g * input.sgn())
 absolute = abs
 
 
+def _abs_of_real(input: Any) -> Any:
+    """`abs` whose result can be written over its input: of a real tensor."""
+    if input.is_complex():
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return abs(input)
+
+
+abs_ = inplace(_abs_of_real, "abs_")
+
+
 @primitive(promote="default")
 def sgn(xp, input):
     r"""$a / |a|$, and 0 at 0; for real numbers the sign."""
     if input.dtype.kind != "c":
-        return input if input.dtype.kind == "b" else xp.sign(input)
+        return sign.op.kernel(xp, input)
     size = xp.abs(input)
     return xp.where(size == 0, 0, input / xp.where(size == 0, 1, size)).astype(input.dtype)
 

@@ -393,15 +393,16 @@ def dist(input: Any, other: Any, p: float = 2) -> Any:
 @primitive(promote="int_to_float", name="logsumexp", contiguous=True)
 def _logsumexp(xp, input, *, dim, keepdim):
     r"""$y = \ln\sum_i e^{a_i}$, so $\bar a_i = \bar y\,e^{a_i - y}$."""
-    top = input.max(axis=dim, keepdims=True) if input.size else input.sum(axis=dim, keepdims=True)
-    top = xp.where(xp.isfinite(top), top, 0).astype(input.dtype)
+    real = input.real
+    top = real.max(axis=dim, keepdims=True) if input.size else real.sum(axis=dim, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, 0).astype(real.dtype)
     y = xp.log(xp.exp(input - top).sum(axis=dim, keepdims=True)) + top
     return y if keepdim else y.squeeze(dim)
 
 
 derivative(_logsumexp, input=lambda g, input, result, input_shape, dim, keepdim: (
     spread(g, input_shape, dim, keepdim)
-    * (input - spread(result, input_shape, dim, keepdim)).exp()))
+    * (input - spread(result, input_shape, dim, keepdim)).exp().conj()))
 
 
 @takes_out(casts=True)

@@ -17,7 +17,7 @@ from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .indexing import add_rows
-from .parts import slice_
+from .parts import narrow, slice_
 
 __all__ = [
     "index_select", "index_add", "index_copy", "index_fill", "gather", "scatter", "scatter_add",
@@ -69,6 +69,32 @@ def check_scatter(input: Any, dim: int, index: Any, src: Any = None) -> None:
     _check_index(index, (own or [1])[dim], dim)
 
 
+def check_rows(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
+    """torch's words for an index or a source that index_add and index_reduce cannot use."""
+    places, own, given = index._data, list(input._data.shape), list(source._data.shape)
+    if places.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {places.ndim} "
+                         f"with type: {index.dtype.scalar_name} and size: {list(places.shape)}")
+    if places.dtype.kind not in "iu" or places.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: "
+                           f"{index.dtype.scalar_name}")
+    if input.dtype != source.dtype:
+        mine, other = input.dtype.scalar_name, source.dtype.scalar_name
+        raise RuntimeError(
+            f"{name}(): self ({mine}) and source ({other}) must have the same scalar type"
+            if name == "index_reduce_" else f"{name}(): self and source expected to have the same "
+            f"dtype, but got (self) {mine} and (source) {other}")
+    count = given[dim] if dim < len(given) else 1
+    if len(given) == len(own) and places.size != count:
+        raise RuntimeError(f"{name}(): Number of indices ({places.size}) should be equal to "
+                           f"source.size(dim): ({count}), for dim: {dim}")
+    if own[:dim] + own[dim + 1:] != given[:dim] + given[dim + 1:] or len(own) != len(given) and own:
+        raise RuntimeError("source tensor shape must match self tensor shape, excluding the "
+                           f"specified dimension. Got self.shape = {own} source.shape = {given}")
+    if places.size and (places.min() < 0 or places.max() >= (own[dim] if own else 1)):
+        raise IndexError("index out of range in self")
+
+
 # --- whole rows ----------------------------------------------------------------------------------
 
 @primitive(promote="exact", name="index_select")
@@ -80,7 +106,7 @@ def _index_select(xp, input, index, *, dim):
 def _index_add(xp, input, index, source, *, dim, alpha):
     result = input.copy()
     if not input.ndim:
-        return result + source.sum() * alpha
+        return (result + source.reshape(-1)[:index.size].sum() * alpha).astype(input.dtype)
     add_rows(xp, xp.moveaxis(result, dim, 0), index,
              xp.moveaxis(source if alpha == 1 else source * source.dtype.type(alpha), dim, 0))
     return result
@@ -114,13 +140,7 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """`result[index[i]] += alpha * source[i]`, along dimension `dim`."""
     dim = wrap_dim(dim, input._data.ndim)
-    if source.dtype != input.dtype:
-        raise RuntimeError("index_add_(): self and source expected to have the same dtype, but got "
-                           f"(self) {input.dtype.scalar_name} and (source) "
-                           f"{source.dtype.scalar_name}")
-    data = index._data
-    if data.size and (data.min() < 0 or data.max() >= (input._data.shape or (1,))[dim]):
-        raise IndexError("index out of range in self")
+    check_rows("index_add_", input, dim, index, source)
     return _index_add(input, index.reshape(-1), source, dim=dim, alpha=alpha)
 
 
@@ -474,8 +494,17 @@ derivative(_narrow_copy, input=lambda g, input_shape, dim, start, length: _slice
 @takes_out
 def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
     """A copy of `input.narrow(dim, start, length)`."""
-    return _narrow_copy(input, dim=wrap_dim(dim, input._data.ndim), start=start % max(
-        input._data.shape[dim], 1), length=length)
+    if dim >= input._data.ndim > 0:
+        raise RuntimeError("Expected dim < static_cast<int64_t>(self_sizes.size()) to be true, but "
+                           "got false.  (Could this error message be improved?  If so, please "
+                           "report an enhancement request to PyTorch.)")
+    if length < 0:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size "
+                           f"({input._data.shape[dim]}).")
+    narrow(input.detach(), dim, start, length)  # raises where there is no such part
+    dim = wrap_dim(dim, input._data.ndim)
+    return _narrow_copy(input, dim=dim, start=start % max(input._data.shape[dim], 1),
+                        length=length)
 
 
 index_add_, index_copy_, index_fill_ = inplace(index_add), inplace(index_copy), inplace(index_fill)

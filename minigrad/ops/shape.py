@@ -43,7 +43,7 @@ derivative(_unbind, input=lambda grads, input_shape, dim: stack(_filled(
 def unbind(input: Any, dim: int = 0) -> tuple:
     """A tuple of the views at each index of dimension `dim`."""
     if input._data.ndim == 0:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return _unbind(input, dim=wrap_dim(dim, input._data.ndim))
 
 

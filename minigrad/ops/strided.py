@@ -109,32 +109,35 @@ def flat_memory(xp: Any, array: Any, offset: int) -> Any:
 @view(name="as_strided")
 def strided_from(xp, input, *, size, stride, offset):
     """The elements at $offset + \\sum_k i_k\\,stride_k$ of the memory that `input` begins."""
-    flat = flat_memory(xp, input, offset)
+    start = (address(input) - address(memory_of(input))) // input.dtype.itemsize
+    flat = flat_memory(xp, input, -start)
     last = sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else -1
-    if last >= flat.size:
+    if start + offset + last >= flat.size:
         raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and "
-            f"itemsize {flat.itemsize} requiring a storage size of "
-            f"{(offset + last + 1) * flat.itemsize} are out of bounds for storage of size "
-            f"{(flat.size + offset) * flat.itemsize}")
-    strides = [s * flat.itemsize for s in stride]
-    return restrided(xp, flat, size, strides)
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset "
+            f"{start + offset}, and itemsize {flat.itemsize} requiring a storage size of "
+            f"{(start + offset + last + 1) * flat.itemsize} are out of bounds for storage of size "
+            f"{flat.size * flat.itemsize}")
+    return restrided(xp, flat_memory(xp, input, offset), size,
+                     [s * flat.itemsize for s in stride])
 
 
 @primitive(promote="exact", name="as_strided_scatter")
 def strided_add(xp, gradient, *, shape, own_stride, size, stride, offset):
     """The transpose of `strided_from`: add each element back to the place it was seen at."""
     item = gradient.dtype.itemsize
-    extent = _span(shape, own_stride)
-    memory = xp.zeros(max(extent, offset + _span(size, stride)), gradient.dtype)
+    first, own = max(offset, 0), max(-offset, 0)  # a view may begin before what it is a view of
+    memory = xp.zeros(max(own + _span(shape, own_stride), first + _span(size, stride)),
+                      gradient.dtype)
     if _overlapping(size, stride):
-        places = xp.zeros((), dtype=xp.int64) + offset
+        places = xp.zeros((), dtype=xp.int64) + first
         for n, s in zip(size, stride, strict=True):
             places = places[..., None] + xp.arange(n) * s
         add_at(xp, memory, places.reshape(-1), gradient.reshape(-1))
     else:
-        restrided(xp, memory, size, [s * item for s in stride], offset * item)[...] = gradient
-    return restrided(xp, memory, shape, [s * item for s in own_stride])
+        restrided(xp, memory, size, [s * item for s in stride], first * item)[...] = gradient
+    result = restrided(xp, memory, shape, [s * item for s in own_stride], own * item)
+    return result.copy() if _overlapping(shape, own_stride) else result
 
 
 def _span(size, stride):
@@ -154,9 +157,8 @@ def _overlapping(size, stride):
 
 derivative(strided_from, input=lambda g, input_layout, size, stride, offset: strided_add(
     g, shape=input_layout[0], own_stride=input_layout[1], size=size, stride=stride, offset=offset))
-derivative(strided_add, gradient=lambda g, shape, own_stride, size, stride, offset: strided_from(
-    Geometry(shape, own_stride, 0, g._data.dtype.kind).laid_out(g),
-    size=size, stride=stride, offset=offset))
+derivative(strided_add, gradient=lambda g, shape, own_stride, size, stride, offset: strided_add(
+    g, shape=size, own_stride=stride, size=shape, stride=own_stride, offset=-offset))
 
 
 def as_strided(input, size, stride, storage_offset=None):

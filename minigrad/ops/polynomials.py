@@ -1,0 +1,144 @@
+r"""Orthogonal polynomials $p_n(x)$, by the recurrence that links three neighbours.
+
+The degree is a tensor, too: each element takes as many steps as its own degree says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..primitive import primitive
+from .scipy_functions import refuse_halves
+
+__all__ = [
+    "chebyshev_polynomial_t", "chebyshev_polynomial_u", "chebyshev_polynomial_v",
+    "chebyshev_polynomial_w", "hermite_polynomial_h", "hermite_polynomial_he",
+    "laguerre_polynomial_l", "legendre_polynomial_p", "shifted_chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_u", "shifted_chebyshev_polynomial_v",
+    "shifted_chebyshev_polynomial_w"]
+
+
+def degrees(xp: Any, n: Any) -> Any:
+    """Degrees as integers, towards zero; -1 for what is none (nan, infinity, beyond int64)."""
+    fits = xp.abs(n) < 2.0**63
+    return xp.where(fits, xp.trunc(xp.where(fits, n, 0)), -1).astype(xp.int64)
+
+
+def by_recurrence(xp: Any, n: Any, first: Any, step: Callable) -> Any:
+    """$p_n$ from $p_0 = 1$, $p_1$ = `first` and $p_{k+1}$ = `step(k, p_k, p_{k-1})`; 0 for n < 0.
+
+    An element is done at its own degree, or when it has become nan.
+    """
+    n, first = xp.broadcast_arrays(n, first)
+    before, last = xp.ones_like(first), first
+    k = 1
+    while True:
+        open_ = (n > k) & ~xp.isnan(last)
+        if not open_.any():
+            break
+        following = step(k, last, before)
+        before, last = xp.where(open_, last, before), xp.where(open_, following, last)
+        k += 1
+    one = first.dtype.type(1)
+    return xp.where(n > 0, last, xp.where(n == 0, one, first.dtype.type(0)))
+
+
+# --- Chebyshev's ---------------------------------------------------------------------------------
+
+class Kind(NamedTuple):
+    """One of Chebyshev's four kinds, which share the recurrence $p_{k+1} = 2x\\,p_k - p_{k-1}$."""
+
+    formula: str
+    first: Callable  # p_1 from 2x
+    closed: Callable  # p_n(cos t) from (xp, n, t)
+    right: Callable  # p_n(1) from n
+    left: Callable  # |p_n(-1)| from n
+    recurrence_up_to: int  # the degree up to which torch takes the recurrence inside (-1, 1)
+
+
+KINDS = {
+    "t": Kind(r"$T_n(\cos t) = \cos nt$.", lambda double: double / 2,
+              lambda xp, n, t: xp.cos(n * t), lambda n: n * 0 + 1, lambda n: n * 0 + 1, 6),
+    "u": Kind(r"$U_n(\cos t) = \sin((n+1)t)/\sin t$.", lambda double: double,
+              lambda xp, n, t: xp.sin((n + 1) * t) / xp.sin(t),
+              lambda n: n + 1, lambda n: n + 1, 8),
+    "v": Kind(r"$V_n(\cos t) = \cos((n+\frac12)t)/\cos\frac t2$.", lambda double: double - 1,
+              lambda xp, n, t: xp.cos((n + 0.5) * t) / xp.cos(t / 2),
+              lambda n: n * 0 + 1, lambda n: n + n + 1, 8),
+    "w": Kind(r"$W_n(\cos t) = \sin((n+\frac12)t)/\sin\frac t2$.", lambda double: double + 1,
+              lambda xp, n, t: xp.sin((n + 0.5) * t) / xp.sin(t / 2),
+              lambda n: n + n + 1, lambda n: n * 0 + 1, 8),
+}
+
+
+def _chebyshev(xp, kind, x, n, recurrence_up_to):
+    n, x = xp.broadcast_arrays(degrees(xp, n), x)
+    inside = (xp.abs(x) < 1) & (n > recurrence_up_to)
+    edge = (xp.abs(x) == 1) & (n >= 0)
+    double = x + x
+    result = by_recurrence(xp, xp.where(inside | edge, 0, n), kind.first(double),
+                           lambda k, last, before: double * last - before)
+    number = x.dtype.type
+    angle = xp.arccos(xp.where(inside, x, number(0)))
+    closed = kind.closed(xp, n.astype(x.dtype), xp.where(inside, angle, number(1)))
+    signed = xp.where(x > 0, kind.right(n), xp.where(n % 2 == 0, 1, -1) * kind.left(n))
+    return xp.where(edge, signed.astype(x.dtype), xp.where(inside, closed, result))
+
+
+def _polynomial(name: str, formula: str, evaluate: Callable) -> Any:
+    """The primitive `special.NAME(input, n)` of `evaluate(xp, x, n)`; it has no derivative."""
+    def kernel(xp, input, n):
+        with np.errstate(all="ignore"):
+            return evaluate(xp, input, n).astype(input.dtype, copy=False)
+
+    kernel.__name__ = kernel.__qualname__ = name
+    kernel.__doc__ = formula
+    return refuse_halves(primitive(kernel, promote="int_to_float", name=f"special_{name}",
+                                   refuses={"c": f"{name}_cpu"}), f"{name}_cpu")
+
+
+def _chebyshev_pair(letter: str) -> tuple[Any, Any]:
+    """A kind of Chebyshev polynomials, on [-1, 1] and shifted to [0, 1]."""
+    kind = KINDS[letter]
+    return (
+        _polynomial(f"chebyshev_polynomial_{letter}", kind.formula, lambda xp, x, n: _chebyshev(
+            xp, kind, x, n, kind.recurrence_up_to)),
+        _polynomial(f"shifted_chebyshev_polynomial_{letter}",
+                    f"The polynomial at $2x - 1$: {kind.formula}", lambda xp, x, n: _chebyshev(
+                        xp, kind, x + x - 1, n, 6)))
+
+
+chebyshev_polynomial_t, shifted_chebyshev_polynomial_t = _chebyshev_pair("t")
+chebyshev_polynomial_u, shifted_chebyshev_polynomial_u = _chebyshev_pair("u")
+chebyshev_polynomial_v, shifted_chebyshev_polynomial_v = _chebyshev_pair("v")
+chebyshev_polynomial_w, shifted_chebyshev_polynomial_w = _chebyshev_pair("w")
+
+
+# --- Hermite's, Laguerre's, Legendre's -----------------------------------------------------------
+
+def _hermite(xp, n, first, step):
+    """Beyond degree 512 (128 in float32) torch gives nan."""
+    n = degrees(xp, n)
+    too_high = n > (128 if first.dtype == np.float32 else 512)
+    result = by_recurrence(xp, xp.where(too_high, 0, n), first, step)
+    return xp.where(too_high, first.dtype.type(np.nan), result)
+
+
+hermite_polynomial_h = _polynomial(
+    "hermite_polynomial_h", "Physicists': $H_{k+1} = 2x H_k - 2k H_{k-1}$.",
+    lambda xp, x, n: _hermite(xp, n, x + x, lambda k, last, before: (
+        (x + x) * last - 2 * k * before)))
+hermite_polynomial_he = _polynomial(
+    "hermite_polynomial_he", r"Probabilists': $He_{k+1} = x\,He_k - k\,He_{k-1}$.",
+    lambda xp, x, n: _hermite(xp, n, x, lambda k, last, before: x * last - k * before))
+laguerre_polynomial_l = _polynomial(
+    "laguerre_polynomial_l", "$(k+1) L_{k+1} = (2k + 1 - x) L_k - k L_{k-1}$.",
+    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), 1 - x, lambda k, last, before: (
+        (2 * k + (1 - x)) * last - k * before) / (k + 1)))
+legendre_polynomial_p = _polynomial(
+    "legendre_polynomial_p", "$(k+1) P_{k+1} = (2k + 1) x P_k - k P_{k-1}$.",
+    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), x, lambda k, last, before: (
+        (2 * k + 1) * x * last - k * before) / (k + 1)))
