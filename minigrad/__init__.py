@@ -8,7 +8,7 @@ This file is the `torch` namespace: every public name, imported from where it is
 from __future__ import annotations
 
 from math import e, inf, nan, pi
-from . import amp, autograd, cuda, fft, masked, nn, optim, random, special, utils
+from . import amp, autograd, cuda, fft, linalg, masked, nn, optim, random, signal, special, utils
 from .amp import autocast, is_autocast_enabled
 from .autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
@@ -35,11 +35,17 @@ from .names import missing_in
 from .ops.activation import (
     celu, hardshrink, prelu, relu, rrelu, selu, threshold,
 )
+from .ops.adaptive_max_pooling import (
+    adaptive_max_pool1d,
+)
 from .ops.arithmetic import (
     add, div, mul, neg, pow, rsub, sub, true_divide,
 )
 from .ops.bessel import (
     i0,
+)
+from .ops.cholesky import (
+    cholesky, cholesky_inverse, cholesky_solve,
 )
 from .ops.choosing import (
     addcdiv, addcmul, ceil, clamp, clamp_max, clamp_min, clip, fix, floor, floor_divide, fmod,
@@ -106,6 +112,9 @@ from .ops.joining import (
     atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
     concatenate, dstack, hstack, row_stack, stack, vstack,
 )
+from .ops.lu import (
+    lu, lu_solve, lu_unpack,
+)
 from .ops.margin_loss import (
     cosine_embedding_loss, cosine_similarity, hinge_embedding_loss, margin_ranking_loss,
     pairwise_distance, triplet_margin_loss,
@@ -113,8 +122,17 @@ from .ops.margin_loss import (
 from .ops.matmul import (
     addbmm, addmm, addmv, addr, baddbmm, bmm, dot, ger, matmul, mm, mv, outer, vdot,
 )
+from .ops.max_pooling import (
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool3d,
+)
 from .ops.norm import (
     batch_norm, group_norm, instance_norm, layer_norm, rms_norm,
+)
+from .ops.padding import (
+    constant_pad_nd,
 )
 from .ops.parts import (
     diagonal, narrow, select,
@@ -135,6 +153,9 @@ from .ops.put import (
 )
 from .ops.put import unsafe_masked_index as _unsafe_masked_index
 from .ops.put import unsafe_masked_index_put_accumulate as _unsafe_masked_index_put_accumulate
+from .ops.qr import (
+    geqrf, orgqr, ormqr, qr,
+)
 from .ops.queries import (
     can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,
 )
@@ -158,6 +179,9 @@ from .ops.shape import (
     repeat_interleave, roll, rot90, split, split_with_sizes, tensor_split, tile, tril, triu,
     unbind, vsplit,
 )
+from .ops.shuffle import (
+    channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle,
+)
 from .ops.softmax import (
     log_softmax, softmax,
 )
@@ -165,9 +189,18 @@ from .ops.sorting import (
     argsort, bincount, bucketize, histc, isin, kthvalue, msort, searchsorted, sort, topk, unique,
     unique_consecutive,
 )
+from .ops.stft import (
+    istft, stft,
+)
 from .ops.views import (
     adjoint, broadcast_shapes, broadcast_tensors, broadcast_to, flatten, moveaxis, movedim,
     permute, ravel, reshape, squeeze, swapaxes, swapdims, t, transpose, unflatten, unsqueeze,
+)
+from .ops.windows import (
+    bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window,
+)
+from .ops.svd import (
+    pca_lowrank, svd, svd_lowrank,
 )
 from .printing import set_printoptions
 from .random import (

@@ -158,15 +158,18 @@ def add_at(xp: ModuleType, target: Any, key: Any, values: Any) -> None:
         target[...] = wide.astype(kind)
 
 
-def multiply_at(xp: ModuleType, target: Any, key: tuple, values: Any) -> None:
-    """`target[key] *= values`, also where a place occurs several times; CuPy's goes by the host."""
+def combine_at(xp: ModuleType, function: str, target: Any, key: tuple, values: Any) -> None:
+    """`target[key] = function(target[key], values)` for NumPy's function of that name, also where a
+    place occurs several times. CuPy has it for few functions and types: its arrays go by the host.
+    """
+    at = getattr(numpy, function).at
     if xp is numpy:
-        numpy.multiply.at(target, key, values)
+        at(target, key, values)
         return
-    product = host(target)
-    numpy.multiply.at(product, tuple([host(each) if hasattr(each, "get") else each
-                                      for each in key]), host(values))
-    target[...] = xp.asarray(product)
+    combined = host(target)
+    at(combined, tuple([host(each) if hasattr(each, "get") else each for each in key]),
+       host(values))
+    target[...] = xp.asarray(combined)
 
 
 _CUPY_ADDS = ("float16", "float32", "float64", "int32", "uint32", "uint64")

@@ -43,7 +43,7 @@ def takes_out(function: Callable | None = None, *, casts: bool = False,
 
 
 def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, args: tuple,
-               kwargs: dict) -> Any:
+               kwargs: dict, differentiable: bool = True) -> Any:
     """Call `function` and put its results into `out`, which is returned."""
     several = isinstance(out, tuple | list)
     targets = tuple(out) if several else (out,)
@@ -51,7 +51,7 @@ def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, a
         if not isinstance(target, TensorBase):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not "
                             f"{type(target).__name__}")
-    if mode.grad and _any_requires_grad([*targets, *args, *kwargs.values()]):
+    if differentiable and mode.grad and _any_requires_grad([*targets, *args, *kwargs.values()]):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
                            "differentiation, but one of the arguments requires grad.")
     result = function(*args, **kwargs)

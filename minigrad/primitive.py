@@ -304,7 +304,7 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
     if values and isinstance(out := values.get("out"), TensorBase | tuple):
         rest = {name: value for name, value in values.items() if name != "out"}
         return write_into(out, op.name, op.check_out, functools.partial(run, op),
-                          (inputs, rest), {})
+                          (inputs, rest), {}, differentiable=bool(op.rules))
     if op.refuse is not None:
         op.refuse(inputs)
     if op.number_form is not None and not isinstance(inputs[-1], TensorBase):

@@ -25,6 +25,7 @@ from .ops import (
     gamma,
     indexing,
     integers,
+    matmul_inplace,
     parts,
     pointwise,
     products,
@@ -34,13 +35,18 @@ from .ops import (
     strided,
     views,
 )
+from .ops import cholesky as ops_cholesky
 from .ops import complex as ops_complex
+from .ops import lu as ops_lu
 from .ops import matmul as ops_matmul
 from .ops import put as ops_put
+from .ops import qr as ops_qr
 from .ops import random as ops_random
 from .ops import scatter_reduce as ops_scatter_reduce
 from .ops import shape as ops_shape
 from .ops import softmax as ops_softmax
+from .ops import svd as ops_svd
+from .ops import stft as ops_stft
 from .ops.dims import wrap_dim
 from .primitive import operator
 
@@ -136,9 +142,9 @@ class Tensor(TensorBase):
 
     def stride(self, dim=None):
         item = self._data.dtype.itemsize
-        if self._data.size:
+        if self._data.size or builtins.any(self._data.strides):
             strides = tuple([s // item for s in self._data.strides])
-        else:  # NumPy's strides of nothing are not torch's
+        else:  # NumPy gives tensors without elements strides of 0, unless told others
             sizes = [max(size, 1) for size in self._data.shape]
             strides = tuple([math.prod(sizes[i + 1:]) for i in range(len(sizes))])
         return strides if dim is None else strides[wrap_dim(dim, len(strides))]
@@ -238,7 +244,7 @@ class Tensor(TensorBase):
     lgamma, lgamma_ = gamma.lgamma, inplace(gamma.lgamma)
     digamma, digamma_ = gamma.digamma, inplace(gamma.digamma)
     polygamma, polygamma_ = gamma.polygamma_of, inplace(gamma.polygamma_over)
-    mvlgamma, mvlgamma_ = gamma.mvlgamma, inplace(gamma.mvlgamma)
+    mvlgamma, mvlgamma_ = gamma.mvlgamma, gamma.mvlgamma_
     igamma, igamma_ = gamma.igamma, inplace(gamma.igamma)
     igammac, igammac_ = gamma.igammac, inplace(gamma.igammac)
     i0, i0_ = bessel.i0, inplace(bessel.i0)
@@ -254,7 +260,7 @@ class Tensor(TensorBase):
     float_power, float_power_ = floating.float_power, floating.float_power_
     heaviside, heaviside_ = floating.heaviside, inplace(floating.heaviside)
     hypot, hypot_ = floating.hypot, inplace(floating.hypot)
-    ldexp, ldexp_ = floating.ldexp, inplace(floating.ldexp)
+    ldexp, ldexp_ = floating.ldexp, floating.ldexp_
     nan_to_num, nan_to_num_ = floating.nan_to_num, inplace(floating.nan_to_num)
     nextafter, nextafter_ = floating.nextafter, inplace(floating.nextafter)
     sinc, sinc_ = floating.sinc, inplace(floating.sinc)
@@ -413,13 +419,23 @@ class Tensor(TensorBase):
     matmul, mm, bmm, mv = ops_matmul.matmul, ops_matmul.mm, ops_matmul.bmm, ops_matmul.mv
     dot, vdot, outer, ger = ops_matmul.dot, ops_matmul.vdot, ops_matmul.outer, ops_matmul.ger
     inner, trace, kron = products.inner, products.trace, products.kron
-    addmm, addmm_ = ops_matmul.addmm, ops_matmul.addmm_
-    addmv, addmv_ = ops_matmul.addmv, ops_matmul.addmv_
-    addr, addr_ = ops_matmul.addr, ops_matmul.addr_
-    addbmm, addbmm_ = ops_matmul.addbmm, ops_matmul.addbmm_
-    baddbmm, baddbmm_ = ops_matmul.baddbmm, ops_matmul.baddbmm_
+    addmm, addmm_ = ops_matmul.addmm, matmul_inplace.addmm_
+    addmv, addmv_ = ops_matmul.addmv, matmul_inplace.addmv_
+    addr, addr_ = ops_matmul.addr, matmul_inplace.addr_
+    addbmm, addbmm_ = ops_matmul.addbmm, matmul_inplace.addbmm_
+    baddbmm, baddbmm_ = ops_matmul.baddbmm, matmul_inplace.baddbmm_
     matrix_power, cross = products.matrix_power, products.cross
     __matmul__ = operator(ops_matmul.matmul)
+
+    def __rmatmul__(self, other):
+        return ops_matmul.matmul(other, self)
+
+
+    # --- matrix factorisations
+    cholesky, cholesky_inverse, cholesky_solve = (
+        ops_cholesky.cholesky, ops_cholesky.cholesky_inverse, ops_cholesky.cholesky_solve)
+    qr, geqrf, orgqr, ormqr = ops_qr.qr, ops_qr.geqrf, ops_qr.orgqr, ops_qr.ormqr
+    svd, lu, lu_solve = ops_svd.svd, ops_lu.lu, ops_lu.lu_solve
 
     # --- scatter with a reduction
     scatter_reduce, scatter_reduce_ = (
@@ -434,6 +450,9 @@ class Tensor(TensorBase):
     masked_scatter, masked_scatter_ = ops_put.masked_scatter, ops_put.masked_scatter_
     as_strided_scatter, nonzero_static = ops_put.as_strided_scatter, ops_put.nonzero_static
     resize_, resize_as_ = ops_put.resize_, ops_put.resize_as_
+
+    # --- spectra
+    stft, istft = ops_stft.stft, ops_stft.istft
 
     # --- creation, random
     new_zeros, new_ones, new_empty = creation.new_zeros, creation.new_ones, creation.new_empty

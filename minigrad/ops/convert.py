@@ -74,14 +74,25 @@ def to(input: Any, *args: Any, device: Any = None, dtype: Any = None, non_blocki
 
 
 def _lies(data: Any, format: str | None) -> bool:
-    """Whether the array has the order of strides that is asked for."""
-    if format == "contiguous_format":
-        return bool(data.flags.c_contiguous)
-    if format != "channels_last":
-        return True
-    if data.ndim != 4:
+    """Whether torch takes the array to lie as asked: in channels_last if the strides of 4 dims
+    grow in its order, else contiguous, gaps or not."""
+    if format == "channels_last" and data.ndim != 4:
         raise RuntimeError("required rank 4 tensor to use channels_last format")
-    return bool(data.transpose(0, 2, 3, 1).flags.c_contiguous)
+    if format not in ("channels_last", "contiguous_format"):
+        return True
+    return _has_channels_last(data) == (format == "channels_last")
+
+
+def _has_channels_last(data: Any) -> bool:
+    if data.ndim != 4 or 0 in data.shape or data.strides[1] == 0:
+        return False
+    least = 0
+    for dim in (1, 3, 2, 0):
+        stride = data.strides[dim]
+        if stride < least or dim == 0 and least == data.strides[1]:
+            return False
+        least = stride * data.shape[dim]
+    return True
 
 
 def type_as(input: Any, other: Any) -> Any:

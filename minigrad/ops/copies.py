@@ -47,7 +47,8 @@ def _copying(function: Callable) -> Callable:
         result = copied_into(*args, out=out, **kwargs)
         return None if isinstance(out, tuple | list) else result
 
-    copied_into = takes_out(copied)
+    call.__name__ = call.__qualname__ = f"{function.__name__.strip('_')}_copy"
+    copied_into = takes_out(copied, name=call.__name__)
     call.takes_out = True  # type: ignore[attr-defined]
     return call
 
@@ -57,6 +58,7 @@ def _unsafe(function: Callable) -> Callable:
         return _detached(function(input, *args, **kwargs), lambda kind: f"Unsafe{kind.__name__}",
                          lambda data: data)
 
+    call.__name__ = call.__qualname__ = f"unsafe_{function.__name__}"
     return call
 
 
@@ -97,5 +99,3 @@ unsafe_split = _unsafe(shape.split)
 unsafe_split_with_sizes = _unsafe(shape.split_with_sizes)
 
 __all__ = [name for name in globals() if name.endswith("_copy") or name.startswith("unsafe_")]
-for _name in __all__:
-    globals()[_name].__name__ = globals()[_name].__qualname__ = _name

@@ -24,15 +24,15 @@ __all__ = [
 ]
 
 # Who divides by N: nobody, each direction by sqrt(N), this transform. (torch's numbers.)
-_NONE, _BY_ROOT, _BY_N = 0, 1, 2
+AS_IS, BY_ROOT, BY_N = 0, 1, 2
 _MODES = {  # of a forward transform; an inverse one has "forward" and "backward" exchanged
-    "forward": _BY_N, "ortho": _BY_ROOT, "backward": _NONE, None: _NONE,
+    "forward": BY_N, "ortho": BY_ROOT, "backward": AS_IS, None: AS_IS,
 }
-_INVERSE_MODES = {"forward": _NONE, "ortho": _BY_ROOT, "backward": _BY_N, None: _BY_N}
+_INVERSE_MODES = {"forward": AS_IS, "ortho": BY_ROOT, "backward": BY_N, None: BY_N}
 
 # The array library's word for a mode: it, too, thinks from the direction.
-_FORWARD_WORD = {_NONE: "backward", _BY_ROOT: "ortho", _BY_N: "forward"}
-_INVERSE_WORD = {_NONE: "forward", _BY_ROOT: "ortho", _BY_N: "backward"}
+_FORWARD_WORD = {AS_IS: "backward", BY_ROOT: "ortho", BY_N: "forward"}
+_INVERSE_WORD = {AS_IS: "forward", BY_ROOT: "ortho", BY_N: "backward"}
 
 
 def _transform(kind: str, called: str | None = None) -> Any:

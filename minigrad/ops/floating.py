@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..core import TensorBase
+from ..inplace import inplace
 from ..out import takes_out
 from ..primitive import derivative, no_kernel, primitive
 from .arithmetic import pow
@@ -60,6 +61,14 @@ def signbit(xp, input):
     return input < 0 if input.dtype.kind in "biu" else xp.signbit(input)
 
 
+def _only_bool(found, wanted):
+    if wanted.kind != "b":
+        raise RuntimeError("signbit does not support non-boolean outputs.")
+
+
+signbit.op.check_out = _only_bool
+
+
 @primitive(promote="int_to_float", overload_of_number=1, numbers="last",
            refuses={"c": "copysign_cpu"})
 def copysign(xp, input, other):
@@ -84,7 +93,12 @@ def _no_derivative(g):
 derivative(_heaviside, input=_no_derivative, values=_no_derivative)
 
 
-@takes_out(casts=True)
+def _same_as_input(found, wanted):
+    if found != wanted:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+
+
+@takes_out(check=_same_as_input)
 def heaviside(input: Any, values: Any) -> Any:
     """0 where $a < 0$, 1 where $a > 0$, and `values` where $a = 0$; it has no derivative."""
     _refuse_numbers("heaviside", input=input, values=values)
@@ -113,10 +127,19 @@ def _frexp(xp, input):
     return mantissa, exponent.astype(xp.int32)
 
 
-derivative(_frexp, input=lambda grads, exponent: grads[0] / exponent.exp2())
+derivative(_frexp, input=lambda grads, exponent: (
+    None if grads[0] is None else grads[0] / exponent.exp2()))
 
 
-@takes_out(name="frexp")
+def _frexp_types(found, wanted):
+    if found != wanted:
+        part, kind = (("exponent", "int dtype") if found.kind == "i" else
+                      ("mantissa", f"dtype {dtypes.of(found).c_name}"))
+        raise RuntimeError(f"torch.frexp() expects {part} to have {kind} but got "
+                           f"{dtypes.of(wanted).c_name}")
+
+
+@takes_out(check=_frexp_types)
 def frexp(input: Any) -> Any:
     r"""$a = m\,2^e$ with $\tfrac12 \le |m| < 1$."""
     if input._data.dtype.kind != "f" and input._data.dtype not in dtypes.HALF_TYPES:
@@ -130,9 +153,33 @@ def ldexp(xp, input, other):
     return input * xp.power(input.dtype.type(2), other)
 
 
+def _ldexp_castable(found, wanted):
+    if dtypes.of(found).category > dtypes.of(wanted).category:
+        raise RuntimeError("ldexp can't be cast to the desired output type "
+                           f"{dtypes.of(wanted).scalar_name}")
+
+
+def _refuse_bool_exponent(operands):
+    input, other = operands
+    if isinstance(input, TensorBase) and isinstance(other, TensorBase) \
+            and other._data.dtype.kind == "b" and input.is_floating_point():
+        raise no_kernel("ldexp_cpu_exp", other._data.dtype)
+
+
+ldexp.op.check_out, ldexp.op.refuse = _ldexp_castable, _refuse_bool_exponent
 derivative(ldexp,
     input=lambda g, other: g * pow(2, other).conj(),
     other=lambda g, result: g * result.conj() * math.log(2))
+
+
+_ldexp_over = inplace(ldexp)
+
+
+def ldexp_(self: Any, other: Any) -> Any:
+    """In-place version of `ldexp`."""
+    if self._data.dtype.kind in "biu":
+        _ldexp_castable(dtypes.get_default_dtype().numpy, self._data.dtype)
+    return _ldexp_over(self, other)
 
 
 @primitive(promote="exact", name="nextafter")
@@ -176,7 +223,13 @@ def _largest(dtype: np.dtype) -> Any:
     return ml_dtypes.finfo(dtype).max
 
 
-@takes_out(casts=True)
+def _nan_to_num_type(found, wanted):
+    if found != wanted:
+        raise RuntimeError(f"nan_to_num: dtype of out: {dtypes.of(wanted).scalar_name} should be "
+                           f"same as input: {dtypes.of(found).scalar_name}")
+
+
+@takes_out(check=_nan_to_num_type)
 def nan_to_num(input: Any, nan: float | None = None, posinf: float | None = None,
                neginf: float | None = None) -> Any:
     """Numbers for nan (0) and for the infinities (the largest and smallest of the dtype)."""
@@ -192,7 +245,8 @@ def nan_to_num(input: Any, nan: float | None = None, posinf: float | None = None
 
 def _refuse_complex(name: str) -> Any:
     def refuse(operands: tuple) -> None:
-        if any(isinstance(each, TensorBase) and each._data.dtype.kind == "c" for each in operands):
+        if all(isinstance(each, TensorBase) for each in operands) and any(
+                each._data.dtype.kind == "c" for each in operands):
             raise RuntimeError(f"{name} not implemented for complex tensors.")
     return refuse
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..core import TensorBase
+from ..inplace import inplace
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .scipy_functions import refuse_halves, scipy_function
@@ -37,6 +39,52 @@ def digamma(xp, input):
 
 
 derivative(digamma, input=lambda g, input: g * polygamma(1, input))
+
+
+# --- Hurwitz's zeta function ---------------------------------------------------------------------
+
+def _not_implemented(what):
+    def rule(g):
+        raise NotImplementedError(f"the derivative for '{what}' is not implemented.")
+    return rule
+
+
+def _hurwitz(xp, x, q):
+    """SciPy's zeta; nan where the series that torch sums has an infinite factor on its zeros."""
+    with np.errstate(all="ignore"):
+        overflows = xp.isinf(q) & (q > 0) | (q > 1e8) & xp.isinf(x**23)
+        return xp.where((x > 1) & overflows, x.dtype.type(np.nan),
+                        scipy_function(xp, "zeta", x, q))
+
+
+@primitive(promote="int_to_float", name="special_zeta", overload_of_number=2,
+           refuses={"c": "zeta_cpu"})
+def _zeta(xp, input, other):
+    r"""$\zeta(x, q) = \sum_{k \ge 0} (k + q)^{-x}$; differentiable in $q$ only."""
+    return _hurwitz(xp, input, other)
+
+
+@primitive(promote="int_to_float", name="special_zeta", overload=1, refuses={"c": "zeta_cpu"})
+def _zeta_of_number(xp, other, input):
+    r"""$\zeta(x, q)$ for a number $x$."""
+    return _hurwitz(xp, input, other)
+
+
+derivative(_zeta,
+    input=_not_implemented("zeta"),
+    other=lambda g, input, other: g * -input * zeta(input + 1, other))
+derivative(_zeta_of_number,
+    other=lambda g, input, other: g * -input * zeta(input + 1, other))
+for _op in (_zeta, _zeta_of_number):
+    refuse_halves(_op, "zeta_cpu")
+
+
+@takes_out(casts=True, name="special_zeta")
+def zeta(input: Any, other: Any) -> Any:
+    r"""$\zeta(x, q) = \sum_{k \ge 0} (k + q)^{-x}$; either may be a number."""
+    if isinstance(input, TensorBase):
+        return _zeta(input, other)
+    return _zeta_of_number(other, input)
 
 
 # --- polygamma -----------------------------------------------------------------------------------
@@ -70,7 +118,7 @@ def _polygamma_array(xp, input, *, n):
         if n == 1:
             return _trigamma(xp, input)
         factorial = np.exp(input.dtype.type(math.lgamma(n + 1)))
-        zeta_value = scipy_function(xp, "zeta", input.dtype.type(n + 1), input)
+        zeta_value = _hurwitz(xp, input.dtype.type(n + 1), input)
         return (1 if n % 2 else -1) * factorial * zeta_value
 
 
@@ -121,13 +169,37 @@ derivative(_mvlgamma, input=_mvlgamma_rule)
 
 
 @takes_out(casts=True)
-def mvlgamma(input: Any, p: int) -> Any:
+def _mvlgamma_into(input: Any, p: int) -> Any:
+    return _mvlgamma(input, p=p)
+
+
+def mvlgamma(input: Any, p: int, *, out: Any = None) -> Any:
     r"""$\ln\Gamma_p(a) = \tfrac{p(p-1)}4\ln\pi + \sum_{i<p}\ln\Gamma(a - \tfrac i2)$."""
     if input._data.dtype.kind == "b":
         raise RuntimeError("The input tensor may not be a boolean tensor.")
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
-    return _mvlgamma(input, p=p)
+    if out is None:
+        return _mvlgamma(input, p=p)
+    _refuse_integers(input, out)
+    return _mvlgamma_into(input, p, out=out)
+
+
+def mvlgamma_(self: Any, p: int) -> Any:
+    """In-place version of `mvlgamma`."""
+    _refuse_integers(self, self)
+    return _mvlgamma_over(self, p)
+
+
+_mvlgamma_over = inplace(mvlgamma)
+
+
+def _refuse_integers(input, target):
+    """Where the result cannot be written; torch names the types of input and result."""
+    if target._data.dtype.kind in "biu":
+        computed = input.dtype if input.is_floating_point() else dtypes.get_default_dtype()
+        raise RuntimeError(f"mvlgamma: result type {input.dtype.scalar_name} can't be cast to the "
+                           f"desired output type {computed.scalar_name}")
 
 
 # --- incomplete gamma functions ------------------------------------------------------------------
@@ -144,12 +216,6 @@ def igammac(xp, input, other):
     return scipy_function(xp, "gammaincc", input, other)
 
 
-def _not_implemented(what):
-    def rule(g):
-        raise NotImplementedError(f"the derivative for '{what}' is not implemented.")
-    return rule
-
-
 def _integrand(input, other):
     """$x^{a-1} e^{-x} / \\Gamma(a)$."""
     return ((input - 1) * other.log() - other - input.lgamma()).exp()
@@ -161,35 +227,3 @@ derivative(igamma,
 derivative(igammac,
     input=_not_implemented("igammac: input"),
     other=lambda g, input, other: -g * _integrand(input, other))
-
-
-# --- Hurwitz's zeta function ---------------------------------------------------------------------
-
-@primitive(promote="int_to_float", name="special_zeta", overload_of_number=2,
-           refuses={"c": "zeta_cpu"})
-def _zeta(xp, input, other):
-    r"""$\zeta(x, q) = \sum_{k \ge 0} (k + q)^{-x}$; differentiable in $q$ only."""
-    return scipy_function(xp, "zeta", input, other)
-
-
-@primitive(promote="int_to_float", name="special_zeta", overload=1, refuses={"c": "zeta_cpu"})
-def _zeta_of_number(xp, other, input):
-    r"""$\zeta(x, q)$ for a number $x$."""
-    return scipy_function(xp, "zeta", input, other)
-
-
-derivative(_zeta,
-    input=_not_implemented("zeta"),
-    other=lambda g, input, other: g * -input * zeta(input + 1, other))
-derivative(_zeta_of_number,
-    other=lambda g, input, other: g * -input * zeta(input + 1, other))
-for _op in (_zeta, _zeta_of_number):
-    refuse_halves(_op, "zeta_cpu")
-
-
-@takes_out(casts=True, name="special_zeta")
-def zeta(input: Any, other: Any) -> Any:
-    r"""$\zeta(x, q) = \sum_{k \ge 0} (k + q)^{-x}$; either may be a number."""
-    if isinstance(input, TensorBase):
-        return _zeta(input, other)
-    return _zeta_of_number(other, input)

@@ -189,8 +189,8 @@ def _blocks(g, tensors_shape, needs):
     parts = []
     for shape, needed in zip(tensors_shape, needs, strict=True):
         height, width = (1,) * (2 - len(shape)) + tuple(shape)
-        block = g.narrow(0, top, height).narrow(1, left, width) if needed else None
-        parts.append(block.reshape(shape) if needed else None)
+        parts.append(g.narrow(0, top, height).narrow(1, left, width).reshape(shape) if needed
+                     else None)
         top, left = top + height, left + width
     return parts
 

@@ -1,4 +1,4 @@
-"""What torch.linalg refuses, in torch's words: shapes, dtypes, and matrices LAPACK cannot factor."""
+"""What torch.linalg refuses, in torch's words: shapes, dtypes, and matrices without factors."""
 
 from __future__ import annotations
 
@@ -60,6 +60,15 @@ def require_tensors(name: str, **arguments: Any) -> None:
 
 
 LAPACK_DTYPES = ("float32", "float64", "complex64", "complex128")
+
+
+def require_equation(a: Any, b: Any, name: str, left: bool) -> None:
+    """Refuse an equation AX = B (or XA = B) whose matrices do not fit."""
+    require_matrix(b, name, "B")
+    (rows, columns), (n, m) = a._data.shape[-2:], b._data.shape[-2:]
+    if columns != (n if left else m):
+        raise RuntimeError(f"{name}: Incompatible shapes of A and B for the equation "
+                           f"{'AX' if left else 'XA'} = B ({rows}x{columns} and {n}x{m})")
 
 
 # --- results -------------------------------------------------------------------------------------

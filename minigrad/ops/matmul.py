@@ -13,7 +13,6 @@ import numpy as np
 
 from ..autocast_rules import lower_precision
 from ..core import TensorBase
-from ..inplace import BAD_CALL, inplace
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .views import unsafe_view
@@ -337,7 +336,8 @@ def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any =
 @primitive(name="addbmm")
 def _addbmm(xp, input, batch1, batch2, *, beta, alpha):
     r"""$Y = \beta C + \alpha \sum_k A_k B_k$."""
-    return _combined(xp, input, xp.matmul(batch1, batch2).sum(axis=0), beta, alpha)
+    product = xp.matmul(batch1, batch2)
+    return _combined(xp, input, product.sum(axis=0, dtype=product.dtype), beta, alpha)
 
 
 derivative(_addbmm,
@@ -374,7 +374,7 @@ derivative(_addr,
     vec2=lambda g, vec1, alpha: _times(g.t().mv(vec1.conj()), alpha))
 
 
-@takes_out
+@takes_out(casts=True)
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha\, a b^T$ for two vectors; `input` broadcasts."""
     for name, tensor in (("vec1", vec1), ("vec2", vec2)):
@@ -383,21 +383,6 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> 
                                f"{tensor._data.ndim}-D")
     _check_added(input, (vec1._data.size, vec2._data.size))
     return _addr(input, vec1, vec2, beta=beta, alpha=alpha)
-
-
-def _addr_fitting(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
-    """`addr` for an input of the result's very size, as the in-place form needs it."""
-    own, sizes = list(input._data.shape), [vec1._data.size, vec2._data.size]
-    if len(own) != 2:
-        raise RuntimeError(f"2D tensor expected, got {len(own)}D tensor for input")
-    if own != sizes:
-        raise RuntimeError(f"size mismatch, input: {own}, v1: {sizes[:1]}, v2: {sizes[1:]}")
-    return addr(input, vec1, vec2, beta=beta, alpha=alpha)
-
-
-addmm_, addmv_ = inplace(addmm, words=BAD_CALL), inplace(addmv, words=BAD_CALL)
-baddbmm_, addbmm_ = inplace(baddbmm, words=BAD_CALL), inplace(addbmm)
-addr_ = inplace(_addr_fitting, "addr_")
 
 
 # --- matmul and linear ---------------------------------------------------------------------------

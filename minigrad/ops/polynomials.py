@@ -5,6 +5,7 @@ The degree is a tensor, too: each element takes as many steps as its own degree 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,34 @@ __all__ = [
     "laguerre_polynomial_l", "legendre_polynomial_p", "shifted_chebyshev_polynomial_t",
     "shifted_chebyshev_polynomial_u", "shifted_chebyshev_polynomial_v",
     "shifted_chebyshev_polynomial_w"]
+
+
+# Note [Fused steps and rounded functions]
+# A recurrence subtracts numbers that nearly cancel, so what was rounded on the way shows. torch's
+# compiled loop computes a*b - c with one rounding: `fused` finds the product's rounding error from
+# the halves of its factors (Dekker) and subtracts it at the end. float32 goes through float64,
+# where the product is exact; and so do its sines and arc cosines, which C rounds correctly.
+
+def fused(xp: Any, a: Any, b: Any, c: Any) -> Any:
+    """a*b - c, rounded once."""
+    if b.dtype == np.float32:
+        return (xp.asarray(a, np.float64) * b - c).astype(np.float32)
+    product = a * b
+    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+    error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+    return product - c + xp.where(xp.isfinite(error), error, 0)
+
+
+def _halves(a):
+    """A float64 as the sum of two with 26 digits each (Veltkamp)."""
+    scaled = a * 134217729.0
+    high = scaled - (scaled - a)
+    return high, a - high
+
+
+def rounded(function: Callable, x: Any) -> Any:
+    """`function` in float64, rounded to the dtype of x."""
+    return function(x.astype(np.float64)).astype(x.dtype)
 
 
 def degrees(xp: Any, n: Any) -> Any:
@@ -53,7 +82,7 @@ class Kind(NamedTuple):
 
     formula: str
     first: Callable  # p_1 from 2x
-    closed: Callable  # p_n(cos t) from (xp, n, t)
+    closed: Callable  # p_n(cos t) from (cos, sin, n, t)
     right: Callable  # p_n(1) from n
     left: Callable  # |p_n(-1)| from n
     recurrence_up_to: int  # the degree up to which torch takes the recurrence inside (-1, 1)
@@ -61,15 +90,15 @@ class Kind(NamedTuple):
 
 KINDS = {
     "t": Kind(r"$T_n(\cos t) = \cos nt$.", lambda double: double / 2,
-              lambda xp, n, t: xp.cos(n * t), lambda n: n * 0 + 1, lambda n: n * 0 + 1, 6),
+              lambda cos, sin, n, t: cos(n * t), lambda n: n * 0 + 1, lambda n: n * 0 + 1, 6),
     "u": Kind(r"$U_n(\cos t) = \sin((n+1)t)/\sin t$.", lambda double: double,
-              lambda xp, n, t: xp.sin((n + 1) * t) / xp.sin(t),
+              lambda cos, sin, n, t: sin((n + 1) * t) / sin(t),
               lambda n: n + 1, lambda n: n + 1, 8),
     "v": Kind(r"$V_n(\cos t) = \cos((n+\frac12)t)/\cos\frac t2$.", lambda double: double - 1,
-              lambda xp, n, t: xp.cos((n + 0.5) * t) / xp.cos(t / 2),
+              lambda cos, sin, n, t: cos((n + 0.5) * t) / cos(t / 2),
               lambda n: n * 0 + 1, lambda n: n + n + 1, 8),
     "w": Kind(r"$W_n(\cos t) = \sin((n+\frac12)t)/\sin\frac t2$.", lambda double: double + 1,
-              lambda xp, n, t: xp.sin((n + 0.5) * t) / xp.sin(t / 2),
+              lambda cos, sin, n, t: sin((n + 0.5) * t) / sin(t / 2),
               lambda n: n + n + 1, lambda n: n * 0 + 1, 8),
 }
 
@@ -80,10 +109,11 @@ def _chebyshev(xp, kind, x, n, recurrence_up_to):
     edge = (xp.abs(x) == 1) & (n >= 0)
     double = x + x
     result = by_recurrence(xp, xp.where(inside | edge, 0, n), kind.first(double),
-                           lambda k, last, before: double * last - before)
+                           lambda k, last, before: fused(xp, double, last, before))
     number = x.dtype.type
-    angle = xp.arccos(xp.where(inside, x, number(0)))
-    closed = kind.closed(xp, n.astype(x.dtype), xp.where(inside, angle, number(1)))
+    angle = rounded(xp.arccos, xp.where(inside, x, number(0)))
+    closed = kind.closed(functools.partial(rounded, xp.cos), functools.partial(rounded, xp.sin),
+                         n.astype(x.dtype), angle)
     signed = xp.where(x > 0, kind.right(n), xp.where(n % 2 == 0, 1, -1) * kind.left(n))
     return xp.where(edge, signed.astype(x.dtype), xp.where(inside, closed, result))
 
@@ -129,16 +159,17 @@ def _hermite(xp, n, first, step):
 
 hermite_polynomial_h = _polynomial(
     "hermite_polynomial_h", "Physicists': $H_{k+1} = 2x H_k - 2k H_{k-1}$.",
-    lambda xp, x, n: _hermite(xp, n, x + x, lambda k, last, before: (
-        (x + x) * last - 2 * k * before)))
+    lambda xp, x, n: _hermite(xp, n, x + x, lambda k, last, before: fused(
+        xp, x + x, last, 2 * k * before)))
 hermite_polynomial_he = _polynomial(
     "hermite_polynomial_he", r"Probabilists': $He_{k+1} = x\,He_k - k\,He_{k-1}$.",
-    lambda xp, x, n: _hermite(xp, n, x, lambda k, last, before: x * last - k * before))
+    lambda xp, x, n: _hermite(xp, n, x, lambda k, last, before: fused(
+        xp, x, last, k * before)))
 laguerre_polynomial_l = _polynomial(
     "laguerre_polynomial_l", "$(k+1) L_{k+1} = (2k + 1 - x) L_k - k L_{k-1}$.",
-    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), 1 - x, lambda k, last, before: (
-        (2 * k + (1 - x)) * last - k * before) / (k + 1)))
+    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), 1 - x, lambda k, last, before: fused(
+        xp, 2 * k + (1 - x), last, k * before) / (k + 1)))
 legendre_polynomial_p = _polynomial(
     "legendre_polynomial_p", "$(k+1) P_{k+1} = (2k + 1) x P_k - k P_{k-1}$.",
-    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), x, lambda k, last, before: (
-        (2 * k + 1) * x * last - k * before) / (k + 1)))
+    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), x, lambda k, last, before: fused(
+        xp, (2 * k + 1) * x, last, k * before) / (k + 1)))

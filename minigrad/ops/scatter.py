@@ -11,13 +11,14 @@ import warnings
 from typing import Any
 
 from ..core import TensorBase, wrap
-from ..device import add_at, array_module, multiply_at
+from ..device import add_at, array_module, combine_at
 from ..inplace import inplace
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .indexing import add_rows
 from .parts import narrow, slice_
+from .scatter_checks import check_index, check_rows, check_scatter
 
 __all__ = [
     "index_select", "index_add", "index_copy", "index_fill", "gather", "scatter", "scatter_add",
@@ -34,67 +35,6 @@ def _along(xp, index, dim):
     return tuple(key) or (...,)
 
 
-def _check_index(index: Any, size: int, dim: int) -> None:
-    data = index._data
-    if data.dtype.kind not in "iu":
-        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
-    if data.size and (data.min() < 0 or data.max() >= size):
-        wrong = data[(data < 0) | (data >= size)].ravel()[0]
-        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
-
-
-def check_scatter(input: Any, dim: int, index: Any, src: Any = None) -> None:
-    """torch's words for an index or a source that no scatter can use."""
-    own, places = list(input._data.shape), list(index._data.shape)
-    if index._data.dtype.kind not in "iu":
-        raise RuntimeError("scatter(): Expected dtype int32/int64 for index")
-    if src is not None and src.dtype != input.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    if not index._data.size:
-        return
-    for name, tensor in (("self", input), ("src", src)):
-        if tensor is not None and max(tensor._data.ndim, 1) != max(len(places), 1):
-            raise RuntimeError("Index tensor must have the same number of dimensions as "
-                               f"{name} tensor")
-    if any(n > size for d, (n, size) in enumerate(zip(places, own, strict=False)) if d != dim):
-        fits = False
-    else:
-        fits = src is None or all(n <= size for n, size in zip(places, src._data.shape,
-                                                               strict=False))
-    if not fits:
-        beside = "" if src is None else (" and to be no larger size than src "
-                                         f"{list(src._data.shape)}")
-        raise RuntimeError(f"Expected index {places} to be no larger than self {own} apart from "
-                           f"dimension {dim}{beside}")
-    _check_index(index, (own or [1])[dim], dim)
-
-
-def check_rows(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
-    """torch's words for an index or a source that index_add and index_reduce cannot use."""
-    places, own, given = index._data, list(input._data.shape), list(source._data.shape)
-    if places.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {places.ndim} "
-                         f"with type: {index.dtype.scalar_name} and size: {list(places.shape)}")
-    if places.dtype.kind not in "iu" or places.dtype.itemsize < 4:
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: "
-                           f"{index.dtype.scalar_name}")
-    if input.dtype != source.dtype:
-        mine, other = input.dtype.scalar_name, source.dtype.scalar_name
-        raise RuntimeError(
-            f"{name}(): self ({mine}) and source ({other}) must have the same scalar type"
-            if name == "index_reduce_" else f"{name}(): self and source expected to have the same "
-            f"dtype, but got (self) {mine} and (source) {other}")
-    count = given[dim] if dim < len(given) else 1
-    if len(given) == len(own) and places.size != count:
-        raise RuntimeError(f"{name}(): Number of indices ({places.size}) should be equal to "
-                           f"source.size(dim): ({count}), for dim: {dim}")
-    if own[:dim] + own[dim + 1:] != given[:dim] + given[dim + 1:] or len(own) != len(given) and own:
-        raise RuntimeError("source tensor shape must match self tensor shape, excluding the "
-                           f"specified dimension. Got self.shape = {own} source.shape = {given}")
-    if places.size and (places.min() < 0 or places.max() >= (own[dim] if own else 1)):
-        raise IndexError("index out of range in self")
-
-
 # --- whole rows ----------------------------------------------------------------------------------
 
 @primitive(promote="exact", name="index_select")
@@ -106,9 +46,11 @@ def _index_select(xp, input, index, *, dim):
 def _index_add(xp, input, index, source, *, dim, alpha):
     result = input.copy()
     if not input.ndim:
-        return (result + source.reshape(-1)[:index.size].sum() * alpha).astype(input.dtype)
-    add_rows(xp, xp.moveaxis(result, dim, 0), index,
-             xp.moveaxis(source if alpha == 1 else source * source.dtype.type(alpha), dim, 0))
+        total = source.reshape(-1)[:index.size].sum(dtype=input.dtype)
+        return result + (total if alpha == 1 else total * xp.asarray(alpha).astype(input.dtype))
+    if alpha != 1:
+        source = source * xp.asarray(alpha).astype(source.dtype)
+    add_rows(xp, xp.moveaxis(result, dim, 0), index, xp.moveaxis(source, dim, 0))
     return result
 
 
@@ -160,7 +102,7 @@ derivative(_index_copy,
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """A copy of `input` with `result[index[i]] = source[i]`, along dimension `dim`."""
     dim = wrap_dim(dim, input._data.ndim)
-    _check_index(index, (input._data.shape or (1,))[dim], dim)
+    check_index(index, (input._data.shape or (1,))[dim], dim)
     return _index_copy(input, index, source, dim=dim)
 
 
@@ -187,7 +129,7 @@ derivative(_index_fill_tensor,
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """A copy of `input` with `value` at the indices `index` of dimension `dim`."""
     dim = wrap_dim(dim, input._data.ndim)
-    _check_index(index, (input._data.shape or (1,))[dim], dim)
+    check_index(index, (input._data.shape or (1,))[dim], dim)
     if isinstance(value, TensorBase):
         if value._data.ndim:
             raise RuntimeError("index_fill_ only supports a 0-dimensional value tensor, but got "
@@ -202,6 +144,8 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
 def _gather(xp, input, index, *, dim):
     if not index.size:
         return xp.empty(index.shape, input.dtype)
+    if not index.ndim:
+        return input.reshape(-1).take(index)
     return xp.atleast_1d(input)[_along(xp, index, dim)].reshape(index.shape)
 
 
@@ -244,7 +188,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> An
             raise RuntimeError(f"Size does not match at dimension {d} expected index "
                                f"{list(index._data.shape)} to be no larger than self "
                                f"{list(input._data.shape)} apart from dimension {dim}")
-    _check_index(index, (input._data.shape or (1,))[dim], dim)
+    check_index(index, (input._data.shape or (1,))[dim], dim)
     return _gather(input, index, dim=dim)
 
 
@@ -306,8 +250,7 @@ def _scatter_by(xp, input, index, src=None, *, dim, reduce, value):
         return result
     values = xp.asarray(value).astype(input.dtype) if src is None else xp.atleast_1d(
         src[tuple([slice(n) for n in index.shape])])
-    combine = add_at if reduce == "add" else multiply_at
-    combine(xp, xp.atleast_1d(result), _along(xp, index, dim), values)
+    combine_at(xp, reduce, xp.atleast_1d(result), _along(xp, index, dim), values)
     return result
 
 
@@ -350,7 +293,7 @@ def take(input: Any, index: Any) -> Any:
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """`gather` with the index broadcast; over the flattened tensor without `dim`."""
     if dim is None:
-        return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
     dim, shape = wrap_dim(dim, input._data.ndim), list(input._data.shape)
     places = list(indices._data.shape)
     both = [a if i == dim else max(a, b) for i, (a, b) in enumerate(

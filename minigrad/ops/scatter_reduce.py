@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ..device import add_at, multiply_at
+from ..device import add_at, combine_at
 from ..inplace import inplace
 from ..out import takes_out
 from ..primitive import derivative, joint_derivative, primitive
 from .dims import wrap_dim
-from .scatter import _along, check_rows, check_scatter
+from .scatter import _along
+from .scatter_checks import check_rows, check_scatter
 
 __all__ = ["scatter_reduce", "scatter_reduce_", "index_reduce", "index_reduce_"]
 
@@ -40,6 +41,9 @@ def _identity(dtype, reduce):
     return dtype.type(-np.inf if reduce == "amax" else np.inf)
 
 
+_FUNCTIONS = {"prod": "multiply", "amax": "maximum", "amin": "minimum"}
+
+
 def _reduced(xp, input, key, values, reduce, include_self):
     """`input` with `values` reduced into the places `key`; 16-bit floats meet in float32."""
     wide = np.dtype(np.float32) if input.dtype.itemsize == 2 and input.dtype.kind not in "iu" \
@@ -50,10 +54,8 @@ def _reduced(xp, input, key, values, reduce, include_self):
     values = values.astype(wide, copy=False)
     if reduce in ("sum", "mean"):
         add_at(xp, result, key, values)
-    elif reduce == "prod":
-        multiply_at(xp, result, key, values)
     else:
-        (xp.maximum if reduce == "amax" else xp.minimum).at(result, key, values)
+        combine_at(xp, _FUNCTIONS[reduce], result, key, values)
     result = result.astype(input.dtype, copy=False)
     if reduce != "mean":
         return result

@@ -7,12 +7,13 @@ import math
 from typing import Any
 
 from ..core import TensorBase
+from ..inplace import check_may_record
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .arithmetic import add_number, mul_number
 from .choosing import round as round_
 from .pointwise import erf
-from .scipy_functions import special_function
+from .scipy_functions import scipy_function, special_function
 from .softmax import log_softmax as log_softmax_
 from .softmax import softmax as softmax_
 
@@ -21,18 +22,29 @@ __all__ = ["entr", "erfcx", "log_ndtr", "log_softmax", "ndtr", "ndtri", "round",
 
 # --- the normal distribution ---------------------------------------------------------------------
 
-@takes_out(casts=True, name="special_ndtr")
-def ndtr(input: Any) -> Any:
+def ndtr(input: Any, *, out: Any = None) -> Any:
     r"""The probability $\tfrac12(1 + \mathrm{erf}(a/\sqrt2))$ that a standard normal is below."""
+    if out is not None:
+        check_may_record(out)
+        return _ndtr_into(input, out=out)
     scaled = input * math.sqrt(0.5) if input._data.dtype.kind in "biu" \
         else mul_number(input, other=math.sqrt(0.5))
     return mul_number(add_number(erf(scaled), other=1), other=0.5)
 
 
+_ndtr_into = takes_out(ndtr, casts=True, name="special_ndtr")
+
+
+def _erfcx(xp, x):
+    """Below 0 by reflection, with a square rounded to the dtype: torch's float32 overflows so."""
+    right = scipy_function(xp, "erfcx", xp.abs(x))
+    return xp.where(x < 0, 2 * xp.exp(x * x) - right, right)
+
+
 ndtri = special_function("ndtri", "The inverse of `ndtr`.", "ndtri")
 log_ndtr = special_function("log_ndtr", "The logarithm of `ndtr`, far into the lower tail.",
                             "log_ndtr")
-erfcx = special_function("erfcx", r"$e^{a^2}\,\mathrm{erfc}(a)$.", "erfcx")
+erfcx = special_function("erfcx", r"$e^{a^2}\,\mathrm{erfc}(a)$.", _erfcx)
 
 derivative(ndtri, input=lambda g, result: g * math.sqrt(2 * math.pi) * (
     result.square() / 2).exp())
@@ -44,7 +56,6 @@ derivative(erfcx, input=lambda g, input, result: (
 # --- logarithms ----------------------------------------------------------------------------------
 
 def _entropy(xp, x):
-    """nan stays nan."""
     inside = xp.where(x > 0, x, 1)
     return xp.where(x > 0, -inside * xp.log(inside), xp.where(
         x == 0, 0, xp.where(x < 0, -math.inf, x)))
