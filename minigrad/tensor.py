@@ -45,8 +45,8 @@ from .ops import random as ops_random
 from .ops import scatter_reduce as ops_scatter_reduce
 from .ops import shape as ops_shape
 from .ops import softmax as ops_softmax
-from .ops import svd as ops_svd
 from .ops import stft as ops_stft
+from .ops import svd as ops_svd
 from .ops.dims import wrap_dim
 from .primitive import operator
 
@@ -336,7 +336,7 @@ class Tensor(TensorBase):
     # --- complex numbers
     conj, conj_physical, resolve_conj = (
         ops_complex.conj, ops_complex.conj_physical, ops_complex.resolve_conj)
-    conj_physical_ = inplace(ops_complex.conj_physical)
+    conj_physical_ = inplace(ops_complex.conj_physical_in_place, "conj_physical_")
     real, imag = property(ops_complex.real), property(ops_complex.imag)
     angle = ops_complex.angle
     view_as_real, view_as_complex = ops_complex.view_as_real, ops_complex.view_as_complex

@@ -76,7 +76,7 @@ def relu6(input: Any, inplace: bool = False) -> Any:
 
 @primitive(name="threshold")
 def _threshold(xp, input, *, threshold, value):
-    return xp.where(input > threshold, input, input.dtype.type(value))
+    return xp.where(input <= threshold, input.dtype.type(value), input)
 
 
 derivative(_threshold, input=lambda g, input, threshold: threshold_backward(
@@ -140,7 +140,10 @@ derivative(_rrelu_with_noise, input=lambda g, noise: g * noise)
 
 def prelu(input: Any, weight: Any) -> Any:
     """`leaky_relu` with a learned slope, one for all or one a channel."""
-    shape = weight._data.shape
+    shape, ndim = weight._data.shape, input._data.ndim
+    if len(shape) > 1:
+        raise RuntimeError("prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = "
+                           f"{len(shape)}")
     if weight._data.size != 1:
         if input._data.ndim < 1:
             raise RuntimeError("Not allow zero-dim input tensor.")
@@ -148,9 +151,8 @@ def prelu(input: Any, weight: Any) -> Any:
         if shape[0] != channels:
             raise RuntimeError("Mismatch of parameter numbers and input channel size. Found "
                                f"parameter numbers = {shape[0]} and channel size = {channels}.")
-        weight = weight.view(-1, *[1] * (input._data.ndim - 2))
-    elif weight._data.ndim:
-        weight = weight.reshape(())
+    if ndim != len(shape):
+        weight = weight.reshape([weight._data.size if dim == 1 else 1 for dim in range(ndim)])
     return _prelu(input, weight)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import TensorBase
-from ..dtypes import of_number, result_type
+from ..dtypes import get_default_dtype, of_number, result_type
 from ..out import takes_out
 from ..primitive import derivative, primitive
 
@@ -145,34 +145,45 @@ derivative(neg, input=lambda g: -g)
 # --- with a number, inside a composite -----------------------------------------------------------
 # torch's C++ composites call overloads that take a number; their nodes are numbered 1, not 0.
 
+def _beside(input, number):
+    """Integers beside a float become the default float, as they do beside a tensor."""
+    if input.dtype.kind in "biu" and isinstance(number, float):
+        return input.astype(get_default_dtype().numpy)
+    return input
+
+
 @primitive(name="add", overload=1)
 def add_number(xp, input, *, other):
     """$a + c$."""
+    input = _beside(input, other)
     return xp.add(input, input.dtype.type(other))
 
 
 @primitive(name="sub", overload=1)
 def sub_number(xp, input, *, other):
     """$a - c$."""
+    input = _beside(input, other)
     return xp.subtract(input, input.dtype.type(other))
 
 
 @primitive(name="mul", overload=1)
 def mul_number(xp, input, *, other):
     """$a\\,c$."""
+    input = _beside(input, other)
     return xp.multiply(input, input.dtype.type(other))
 
 
 @primitive(name="div", overload=1)
 def div_number(xp, input, *, other):
     """$a / c$."""
+    input = _beside(input, 1.0)
     return xp.divide(input, input.dtype.type(other))
 
 
 derivative(add_number, input=lambda g: g)
 derivative(sub_number, input=lambda g: g)
-derivative(mul_number, input=lambda g, other: g * other)
-derivative(div_number, input=lambda g, other: g / other)
+derivative(mul_number, input=lambda g, other: g * other.conjugate())
+derivative(div_number, input=lambda g, other: g / other.conjugate())
 
 
 # --- powers: torch keeps three, by which of base and exponent is a number -------------------------

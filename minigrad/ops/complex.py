@@ -35,12 +35,20 @@ def conj(input: Any) -> Any:
 
 
 @primitive(promote="exact", name="conj_physical")
-def conj_physical(xp, input):
-    r"""$y = a^*$ in memory of its own."""
-    return xp.conj(input)
+def _conj_physical(xp, input):
+    return xp.conj(input) if input.dtype.kind == "c" else input.copy()
 
 
-derivative(conj_physical, input=lambda g: g.conj_physical())
+conj_physical_in_place = primitive(  # torch numbers its in-place form as another overload
+    _conj_physical.op.kernel, promote="exact", name="conj_physical", overload=1)
+derivative(_conj_physical, input=lambda g: g.conj_physical())
+derivative(conj_physical_in_place, input=lambda g: g.conj_physical())
+
+
+@takes_out(casts=True)
+def conj_physical(input: Any) -> Any:
+    r"""$y = a^*$ in memory of its own; a real tensor is its own conjugate."""
+    return _conj_physical(input) if input._data.dtype.kind == "c" else input
 
 
 def resolve_conj(input: Any) -> Any:

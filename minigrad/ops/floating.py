@@ -159,14 +159,17 @@ def _ldexp_castable(found, wanted):
                            f"{dtypes.of(wanted).scalar_name}")
 
 
-def _refuse_bool_exponent(operands):
+def _refuse_exponent(operands):
     input, other = operands
-    if isinstance(input, TensorBase) and isinstance(other, TensorBase) \
-            and other._data.dtype.kind == "b" and input.is_floating_point():
+    if not (isinstance(input, TensorBase) and isinstance(other, TensorBase)):
+        return
+    if other.dtype is dtypes.bool_ and input.is_floating_point():
         raise no_kernel("ldexp_cpu_exp", other._data.dtype)
+    if other.dtype is dtypes.float16 and input.is_complex():
+        raise NotImplementedError("\"pow\" not implemented for 'ComplexHalf'")
 
 
-ldexp.op.check_out, ldexp.op.refuse = _ldexp_castable, _refuse_bool_exponent
+ldexp.op.check_out, ldexp.op.refuse = _ldexp_castable, _refuse_exponent
 derivative(ldexp,
     input=lambda g, other: g * pow(2, other).conj(),
     other=lambda g, result: g * result.conj() * math.log(2))

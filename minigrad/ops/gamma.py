@@ -52,7 +52,7 @@ def _not_implemented(what):
 def _hurwitz(xp, x, q):
     """SciPy's zeta; nan where the series that torch sums has an infinite factor on its zeros."""
     with np.errstate(all="ignore"):
-        overflows = xp.isinf(q) & (q > 0) | (q > 1e8) & xp.isinf(x**23)
+        overflows = xp.isinf(q) & (q > 0) | (q > 1e8) & xp.isinf(x.astype(np.float64) ** 23)
         return xp.where((x > 1) & overflows, x.dtype.type(np.nan),
                         scipy_function(xp, "zeta", x, q))
 

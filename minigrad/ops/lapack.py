@@ -49,7 +49,7 @@ def each_matrix(function: Callable, *batches: np.ndarray) -> list[Any]:
     """
     shape = batches[0].shape[:-2]
     count = math.prod(shape)
-    flat = [batch.reshape(count, *batch.shape[len(shape):]) for batch in batches]
+    flat = [batch.reshape((count, *batch.shape[len(shape):])) for batch in batches]
     columns = zip(*[function(*matrices) for matrices in zip(*flat, strict=True)], strict=True)
     stacked = [np.stack(column) for column in columns]
-    return [each.reshape(*shape, *each.shape[1:]) for each in stacked]
+    return [each.reshape((*shape, *each.shape[1:])) for each in stacked]

@@ -64,8 +64,9 @@ def scatter_planes(xp: Any, g: Any, indices: Any, shape: tuple, spatial: int) ->
     plane = math.prod(shape[-spatial:])
     result = xp.zeros((math.prod(shape[:-spatial]), plane), g.dtype)
     rows = xp.arange(len(result))[:, None] * plane
-    add_at(xp, result.reshape(-1), (indices.reshape(len(result), -1) + rows).reshape(-1),
-           g.reshape(-1))
+    if g.size:
+        add_at(xp, result.reshape(-1), (indices.reshape(len(result), -1) + rows).reshape(-1),
+               g.reshape(-1))
     return result.reshape(shape)
 
 

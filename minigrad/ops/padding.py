@@ -52,7 +52,7 @@ def constant_pad_nd(input: Any, pad: Sequence[int], value: Any = 0) -> Any:
             raise RuntimeError(
                 f"The input size {size}, plus negative padding {before} and {after} resulted in a "
                 f"negative output size, which is invalid. Check dimension {dim} of your input.")
-    return _constant_pad(input, widths=widths, value=element(value, input._data.dtype))
+    return _constant_pad(input, widths=widths, value=element(value, input._data.dtype).item())
 
 
 def _widths(pad: Sequence[int], ndim: int) -> tuple[tuple[int, int], ...]:
@@ -64,11 +64,11 @@ def _widths(pad: Sequence[int], ndim: int) -> tuple[tuple[int, int], ...]:
 # --- with what is there already ------------------------------------------------------------------
 # Note [The place where a padded element comes from]
 # ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
-# An output index stands for a place from -before to size + after - 1 of the input. Inside it is that
-# element; outside the mode says which. So padding reads through a list of sources, one dimension
-# after the other, and its transpose adds each end to its sources. The ends of a reflection have
-# distinct sources, so that they can be added at once; the ends of a replication all have the same
-# one, so that they are summed first.
+# An output index stands for a place from -before to size + after - 1 of the input. A place inside
+# is that element; for one outside the mode says which. So padding reads through a list of sources,
+# one dimension after the other, and its transpose adds each end to its sources. The ends of a
+# reflection have distinct sources, so that they can be added at once; the ends of a replication all
+# have the same one, so that they are summed first.
 
 def _reflected(places: np.ndarray, size: int) -> np.ndarray:
     return size - 1 - np.abs(size - 1 - np.abs(places))

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..device import special
+from ..core import TensorBase
+from ..device import array_module, special
 from ..inplace import inplace
 from ..out import takes_out
 from ..primitive import derivative, primitive
@@ -124,29 +125,57 @@ def log1p(xp, input):
 derivative(log1p, input=lambda g, input: g / (input + 1).conj())
 
 
-@primitive(promote="int_to_float", numbers="none")
+@primitive(promote="default", numbers="none", refuses={"biu": "logaddexp_cpu"})
 def logaddexp(xp, input, other):
-    r"""$y = \ln(e^a + e^b)$, so $\bar a = \bar y / (1 + e^{b-a})$."""
-    return xp.logaddexp(input, other)
+    r"""$y = \ln(e^a + e^b)$, so $\bar a = \bar y / (1 + e^{b-a})^*$."""
+    return (_complex_logaddexp if input.dtype.kind == "c" else xp.logaddexp)(input, other)
+
+
+def _complex_logaddexp(a, b):
+    """The one with the smaller real part becomes the factor $1 + e^{b-a}$ of the other."""
+    xp = array_module(a)
+    with np.errstate(all="ignore"):
+        swap = a.real >= b.real
+        small, large = xp.where(swap, b, a), xp.where(swap, a, b)
+        result = xp.log1p(xp.exp(small - large)) + large
+        tied = ~xp.isfinite(small.real) & (small.real == large.real)
+        result = xp.where(tied & (small.real < 0), small, result)
+        result = xp.where(tied & (small.real > 0), xp.log(xp.exp(small) + xp.exp(large)), result)
+        unknown = xp.isnan(small) | xp.isnan(large)
+        return xp.where(unknown, a.dtype.type(complex(np.nan, np.nan)), result)
 
 
 derivative(logaddexp,
-    input=lambda g, input, other: g / (1 + (other - input).exp()),
-    other=lambda g, input, other: g / (1 + (input - other).exp()))
+    input=lambda g, input, other: g / (1 + (other - input).exp()).conj(),
+    other=lambda g, input, other: g / (1 + (input - other).exp()).conj())
 
 
-# --- trigonometric and hyperbolic functions ------------------------------------------------------
-
-@primitive(promote="int_to_float", refuses={"c": "xlogy_cpu"})
-def xlogy(xp, input, other):
-    r"""$y = a \ln b$, 0 where $a = 0$ (unless b is nan)."""
+@primitive(promote="int_to_float", name="xlogy", overload_of_number=2,
+           refuses={"c": "xlogy_cpu"})
+def _xlogy(xp, input, other):
     return xp.where((input == 0) & ~xp.isnan(other), input.dtype.type(0), input * xp.log(other))
 
 
-derivative(xlogy,
-    input=lambda g, input, other: g * other.log().masked_fill((input == 0) & (other <= 0), 0),
-    other=lambda g, input, other: g * input / other)
+@primitive(promote="int_to_float", name="xlogy", overload=1, refuses={"c": "xlogy_cpu"})
+def _xlogy_of_number(xp, other, input):
+    return _xlogy.op.kernel(xp, input, other)
 
+
+derivative(_xlogy,
+    input=lambda g, input, other: xlogy(g, other).masked_fill((input == 0) & (other <= 0), 0),
+    other=lambda g, input, other: g * input / other)
+derivative(_xlogy_of_number, other=lambda g, input, other: g * input / other)
+
+
+@takes_out(casts=True)
+def xlogy(input: Any, other: Any) -> Any:
+    r"""$a \ln b$, 0 where $a = 0$ (unless b is nan); either may be a number."""
+    if isinstance(input, TensorBase):
+        return _xlogy(input, other)
+    return _xlogy_of_number(other, input)
+
+
+# --- trigonometric and hyperbolic functions ------------------------------------------------------
 
 @primitive(promote="int_to_float")
 def sin(xp, input):

@@ -25,8 +25,9 @@ __all__ = [
 # Note [Fused steps and rounded functions]
 # A recurrence subtracts numbers that nearly cancel, so what was rounded on the way shows. torch's
 # compiled loop computes a*b - c with one rounding: `fused` finds the product's rounding error from
-# the halves of its factors (Dekker) and subtracts it at the end. float32 goes through float64,
-# where the product is exact; and so do its sines and arc cosines, which C rounds correctly.
+# the halves of its factors (Dekker), the difference's from its operands (Knuth), and adds both at
+# the end. float32 goes through float64, where the product is exact; and so do its sines and arc
+# cosines, which C rounds almost always correctly.
 
 def fused(xp: Any, a: Any, b: Any, c: Any) -> Any:
     """a*b - c, rounded once."""
@@ -35,7 +36,10 @@ def fused(xp: Any, a: Any, b: Any, c: Any) -> Any:
     product = a * b
     (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
     error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    return product - c + xp.where(xp.isfinite(error), error, 0)
+    difference = product - c
+    lost = difference - product
+    error = error + ((product - (difference - lost)) - (c + lost))
+    return difference + xp.where(xp.isfinite(error), error, 0)
 
 
 def _halves(a):

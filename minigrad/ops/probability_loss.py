@@ -12,6 +12,7 @@ from ..autocast_rules import full_precision
 from ..core import TensorBase
 from ..primitive import derivative, primitive
 from .activation import logsigmoid
+from .arithmetic import mul_number
 from .loss import add_double, reduce_loss, reduced, reduction_name, share
 from .pointwise import xlogy
 
@@ -171,7 +172,8 @@ def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool
     else:
         loss = input - target * add_double(input, eps).log()
     if full:
-        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        stirling = target * target.log() - target + mul_number(
+            mul_number(target, other=2 * math.pi).log(), other=0.5)
         loss = loss + stirling.masked_fill(target <= 1, 0)
     return reduce_loss(loss, reduction)
 

@@ -80,9 +80,9 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
         raise RuntimeError("both inputs should have same dtype")
     for i, j in zip(left, right, strict=True):
         if a.size(i) == 1:
-            b = b.sum(j, True)
+            b = b.sum(j, True, dtype=b.dtype)
         elif b.size(j) == 1:
-            a = a.sum(i, True)
+            a = a.sum(i, True, dtype=a.dtype)
         elif a.size(i) != b.size(j):
             raise RuntimeError("contracted dimensions need to match, but first has size "
                                f"{a.size(i)} in dim {i} and second has size {b.size(j)} in dim "
@@ -123,7 +123,7 @@ def kron(input: Any, other: Any) -> Any:
 
 @primitive(promote="exact", name="trace")
 def _trace(xp, input):
-    return xp.trace(input)
+    return xp.trace(input, dtype=np.int64 if input.dtype.kind in "biu" else None)
 
 
 @primitive(promote="exact", name="trace_backward")

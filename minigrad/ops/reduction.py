@@ -23,7 +23,7 @@ __all__ = [
 @primitive(name="sum")
 def _sum_all(xp, input):
     r"""$y = \sum_i a_i$, so $\bar a_i = \bar y$."""
-    return input.sum()
+    return input.sum(dtype=input.dtype)
 
 
 derivative(_sum_all, input=lambda g, input_shape: g.expand(input_shape))
@@ -46,7 +46,7 @@ def sum_over(xp, array, dims, keepdims):
         ones = np.ones(array.shape[-1], array.dtype)
         total = np.vecdot(array, ones) if array.shape[-1] >= 64 else array @ ones
         return total[..., None] if keepdims else total
-    return array.sum(axis=dims, keepdims=keepdims)
+    return array.sum(axis=dims, keepdims=keepdims, dtype=array.dtype)
 
 
 def spread(reduced: Any, shape: tuple, dims: tuple, keepdim: bool) -> Any:
@@ -289,14 +289,19 @@ std_mean = _spread(_std_mean, "(std, mean)")
 
 # --- truth ---------------------------------------------------------------------------------------
 
+def truth(input: Any, mask: Any) -> Any:
+    """A mask; of uint8, which was torch's bool once, as uint8."""
+    return mask.astype(input.dtype) if input.dtype == np.uint8 else mask
+
+
 @primitive(promote="exact", name="all", contiguous=True)
 def _all(xp, input, *, dim, keepdim):
-    return input.astype(bool).all(axis=dim, keepdims=keepdim)
+    return truth(input, input.astype(bool).all(axis=dim, keepdims=keepdim))
 
 
 @primitive(promote="exact", name="any", contiguous=True)
 def _any(xp, input, *, dim, keepdim):
-    return input.astype(bool).any(axis=dim, keepdims=keepdim)
+    return truth(input, input.astype(bool).any(axis=dim, keepdims=keepdim))
 
 
 @takes_out(casts=True)

@@ -188,7 +188,7 @@ def contiguous(input: Any, memory_format: Any = None) -> Any:
 
 @primitive(promote="exact", name="flip")
 def _flip(xp, input, *, dims):
-    return xp.ascontiguousarray(xp.flip(input, dims)) if input.ndim else input.copy()
+    return xp.ascontiguousarray(xp.flip(input, dims)) if dims and input.ndim else input.copy()
 
 
 derivative(_flip, input=lambda g, dims: g.flip(dims))

@@ -9,7 +9,7 @@ from .. import dtypes
 from .creation import ones
 from .fft import AS_IS, BY_N, BY_ROOT, fft_c2c, fft_c2r, fft_r2c
 from .padding import constant_pad_nd, pad
-from .parts import unfold_backward
+from .parts import slice_, unfold_backward
 from .strided import as_strided
 
 __all__ = ["istft", "stft"]
@@ -34,12 +34,10 @@ def _warn_of_no_window(words: str) -> None:
         "device=<device>)`.", UserWarning, stacklevel=3)
 
 
-def _filled_up(window: Any, input: Any, win_length: int, n_fft: int) -> Any:
+def _filled_up(window: Any, signal: Any, win_length: int, n_fft: int) -> Any:
     """The window in the middle of n_fft places, the others 0."""
-    whole = window.new_zeros(n_fft) if window is not None else ones(
-        n_fft, dtype=input.dtype.to_real(), device=input.device) * 0
-    start = (n_fft - win_length) // 2
-    middle = whole.narrow(0, start, win_length)
+    whole = (signal if window is None else window).new_zeros(n_fft)
+    middle = whole.narrow(0, (n_fft - win_length) // 2, win_length)
     if window is None:
         middle.fill_(1)
     else:
@@ -51,8 +49,11 @@ def stft(input: Any, n_fft: int, hop_length: int | None = None, win_length: int 
          window: Any = None, center: bool = True, pad_mode: str = "reflect",
          normalized: bool = False, onesided: bool | None = None,
          return_complex: bool | None = None, align_to_window: bool | None = None) -> Any:
-    r"""$X_{k,t} = \sum_n w_n\,x_{n + th}\,e^{-2\pi i k n / N}$: the spectrum of each frame of `n_fft`
-    samples, `hop_length` apart. With `center` frame t is the one around sample t h."""
+    r"""$X_{k,t} = \sum_n w_n\,x_{n + th}\,e^{-2\pi i k n / N}$: the spectrum of each frame.
+
+    Frames have N = `n_fft` samples and start h = `hop_length` apart; with `center` frame t is the
+    one around sample t h. The `window` may be shorter than a frame: it is in its middle then.
+    """
     if window is None:
         _warn_of_no_window(
             ",which is known to cause spectral leakage. Other windows such as torch.hann_window or "
@@ -112,9 +113,8 @@ def _check_stft(signal: Any, call: dict) -> None:
         refuse("a tensor of floating point or complex values")
     if not 1 <= len(shape) <= 2:
         refuse("a 1D or 2D tensor")
-    length = shape[-1] + (n_fft - win_length) // 2 * 2 * bool(call["align_to_window"])
-    if not 0 < n_fft <= length:
-        refuse(f"0 < n_fft < {length}, but got n_fft={n_fft}")
+    if not 0 < n_fft <= shape[-1]:
+        refuse(f"0 < n_fft < {shape[-1]}, but got n_fft={win_length}")  # so torch prints it
     if call["hop_length"] <= 0:
         refuse(f"hop_length > 0, but got hop_length={call['hop_length']}")
     if not 0 < win_length <= n_fft:
@@ -172,7 +172,8 @@ def istft(input: Any, n_fft: int, hop_length: int | None = None, win_length: int
     if window is None:
         window = ones(win_length, dtype=input.dtype.to_real(), device=input.device)
     if win_length < n_fft:
-        window = _filled_up(window, input, win_length, n_fft)
+        before = (n_fft - win_length) // 2
+        window = constant_pad_nd(window, (before, n_fft - win_length - before))
     alone = pairs._data.ndim == 3
     if alone:
         pairs = pairs.unsqueeze(0)
@@ -243,8 +244,8 @@ def _overlapped(frames: Any, window: Any, call: dict, words: str) -> Any:
     place = dict(dimension=1, size=n_fft, step=hop)
     frames = frames * window.view(1, 1, n_fft)
     weights = window.pow(2).expand((1, count, n_fft))
-    summed = unfold_backward(frames, shape=(batch, total), **place)[:, start:end]
-    weight = unfold_backward(weights, shape=(1, total), **place)[:, start:end]
+    summed = slice_(unfold_backward(frames, shape=(batch, total), **place), 1, start, end)
+    weight = slice_(unfold_backward(weights, shape=(1, total), **place), 1, start, end)
     least = weight.abs().min()
     if bool(least < 1e-11):
         raise RuntimeError(f"{words} window overlap add min: 1\n[ CPUBoolType{{}} ]")
