@@ -77,6 +77,9 @@ from .ops.creation import (
 from .ops.cumulative import (
     cumprod, cumsum, logcumsumexp,
 )
+from .ops.determinant import (
+    det, logdet, slogdet,
+)
 from .ops.distributions import (
     bernoulli, binomial, multinomial, normal, poisson,
 )
@@ -108,6 +111,7 @@ from .ops.indexing import (
 from .ops.integers import (
     gcd, lcm,
 )
+from .ops.interpolation import upsample_bilinear2d_aa as _upsample_bilinear2d_aa
 from .ops.joining import (
     atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
     concatenate, dstack, hstack, row_stack, stack, vstack,
@@ -128,6 +132,14 @@ from .ops.max_pooling import (
     max_pool2d,
     max_pool3d,
 )
+from .ops.native_norm import (
+    native_batch_norm, native_dropout, native_dropout_backward, native_group_norm,
+    native_layer_norm,
+)
+from .ops.native_norm import batch_norm_with_update as _batch_norm_with_update
+from .ops.native_norm import log_softmax_backward_data as _log_softmax_backward_data
+from .ops.native_norm import native_batch_norm_legit as _native_batch_norm_legit
+from .ops.native_norm import softmax_backward_data as _softmax_backward_data
 from .ops.norm import (
     batch_norm, group_norm, instance_norm, layer_norm, rms_norm,
 )
@@ -184,6 +196,9 @@ from .ops.shuffle import (
 )
 from .ops.softmax import (
     log_softmax, softmax,
+)
+from .ops.solve import (
+    inverse, triangular_solve,
 )
 from .ops.sorting import (
     argsort, bincount, bucketize, histc, isin, kthvalue, msort, searchsorted, sort, topk, unique,

@@ -159,24 +159,24 @@ def default_for(category: int) -> dtype:
 
 
 @functools.cache
-def promote_types(a: dtype, b: dtype) -> dtype:
+def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest type that both convert to, by torch's lattice (see Note [Type promotion])."""
-    if a is b:
-        return a
-    if (a in _WIDE_UNSIGNED and b.category != FLOATING
-            or b in _WIDE_UNSIGNED and a.category != FLOATING):
+    if type1 is type2:
+        return type1
+    if (type1 in _WIDE_UNSIGNED and type2.category != FLOATING
+            or type2 in _WIDE_UNSIGNED and type1.category != FLOATING):
         raise RuntimeError("Promotion for uint16, uint32, uint64 types is not supported, attempted "
-                           f"to promote {a.scalar_name} and {b.scalar_name}")
-    if a.category != b.category and INTEGER >= min(a.category, b.category):
-        return a if a.category > b.category else b
-    if COMPLEX in (a.category, b.category):
-        wide = float64 in (a.to_real(), b.to_real())
+                           f"to promote {type1.scalar_name} and {type2.scalar_name}")
+    if type1.category != type2.category and INTEGER >= min(type1.category, type2.category):
+        return type1 if type1.category > type2.category else type2
+    if COMPLEX in (type1.category, type2.category):
+        wide = float64 in (type1.to_real(), type2.to_real())
         return complex128 if wide else complex64
-    if {a, b} == {float16, bfloat16}:
+    if {type1, type2} == {float16, bfloat16}:
         return float32
-    if a.category == FLOATING:
-        return a if a.itemsize > b.itemsize else b
-    return of(np.promote_types(a.numpy, b.numpy))
+    if type1.category == FLOATING:
+        return type1 if type1.itemsize > type2.itemsize else type2
+    return of(np.promote_types(type1.numpy, type2.numpy))
 
 
 _WIDE_UNSIGNED = (uint16, uint32, uint64)

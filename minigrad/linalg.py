@@ -5,6 +5,8 @@ from __future__ import annotations
 from .names import missing_in
 from .ops.cholesky import cholesky_ex
 from .ops.cholesky import linalg_cholesky as cholesky
+from .ops.determinant import linalg_det as det
+from .ops.determinant import linalg_slogdet as slogdet
 from .ops.eigen import eig, eigh, eigvals, eigvalsh
 from .ops.ldl import ldl_factor, ldl_factor_ex, ldl_solve
 from .ops.linalg_errors import LinAlgError
@@ -13,13 +15,15 @@ from .ops.lu import linalg_lu_solve as lu_solve
 from .ops.lu import lu_factor, lu_factor_ex
 from .ops.qr import householder_product
 from .ops.qr import linalg_qr as qr
+from .ops.solve import inv, inv_ex, solve, solve_ex, tensorinv, tensorsolve
 from .ops.svd import linalg_svd as svd
 from .ops.svd import svdvals
 from .ops.triangular import solve_triangular
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "eig", "eigh", "eigvals", "eigvalsh",
-    "householder_product", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu", "lu_factor",
-    "lu_factor_ex", "lu_solve", "qr", "solve_triangular", "svd", "svdvals",
+    "LinAlgError", "cholesky", "cholesky_ex", "det", "eig", "eigh", "eigvals", "eigvalsh",
+    "householder_product", "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu", "lu_factor",
+    "lu_factor_ex", "lu_solve", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd",
+    "svdvals", "tensorinv", "tensorsolve",
 ]
 __getattr__ = missing_in(__name__)

@@ -18,6 +18,7 @@ from .ops import (
     copies,
     creation,
     cumulative,
+    determinant,
     distributions,
     extremes,
     floating,
@@ -31,6 +32,7 @@ from .ops import (
     products,
     reduction,
     scatter,
+    solve,
     sorting,
     strided,
     views,
@@ -436,6 +438,10 @@ class Tensor(TensorBase):
         ops_cholesky.cholesky, ops_cholesky.cholesky_inverse, ops_cholesky.cholesky_solve)
     qr, geqrf, orgqr, ormqr = ops_qr.qr, ops_qr.geqrf, ops_qr.orgqr, ops_qr.ormqr
     svd, lu, lu_solve = ops_svd.svd, ops_lu.lu, ops_lu.lu_solve
+
+    # --- equations, determinants
+    inverse, triangular_solve = solve.inverse, solve.triangular_solve
+    det, slogdet, logdet = determinant.det, determinant.slogdet, determinant.logdet
 
     # --- scatter with a reduction
     scatter_reduce, scatter_reduce_ = (

@@ -13,8 +13,9 @@ from ..inplace import inplace as in_place
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from ..random_streams import default_generator
+from .error_function import erf_array
 from .joining import cat
-from .pointwise import erf_array, sigmoid, tanh
+from .pointwise import sigmoid, tanh
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",

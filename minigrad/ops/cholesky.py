@@ -9,7 +9,7 @@ import numpy as np
 from ..out import takes_out
 from ..primitive import derivative, joint_derivative, primitive
 from .extremes import return_type
-from .lapack import by_columns, each_matrix, on_host, routine
+from .lapack import by_columns, castable, each_matrix, on_host, routine, takes_matrix_out
 from .linalg_errors import (
     NOT_POSITIVE_DEFINITE,
     SINGULAR_INVERSE,
@@ -84,7 +84,7 @@ def _ready(input: Any, name: str) -> None:
     require_lapack(input, "cholesky_cpu")
 
 
-@takes_out
+@takes_out(check=castable("cholesky", "result")[0])
 def cholesky(input: Any, upper: bool = False) -> Any:
     """$L$ of $A = L L^H$, or with `upper` $U$ of $A = U^H U$."""
     require_tensors("cholesky", input=input)
@@ -94,7 +94,7 @@ def cholesky(input: Any, upper: bool = False) -> Any:
     return factor
 
 
-@takes_out(name="linalg_cholesky")
+@takes_matrix_out("linalg_cholesky")
 def linalg_cholesky(input: Any, *, upper: bool = False) -> Any:
     """$L$ of $A = L L^H$, or with `upper` $U$ of $A = U^H U$."""
     require_tensors("linalg_cholesky", input=input)
@@ -104,7 +104,7 @@ def linalg_cholesky(input: Any, *, upper: bool = False) -> Any:
     return factor
 
 
-@takes_out(name="linalg_cholesky_ex")
+@takes_matrix_out("linalg_cholesky_ex")
 def cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = False) -> Any:
     """The factor, and for each matrix 0 or the order of the leading minor that is not positive."""
     require_tensors("linalg_cholesky_ex", input=input)
@@ -142,7 +142,7 @@ def _cholesky_solve_rule(g, input2, result, upper, needs):
 joint_derivative(_cholesky_solve, ("input", "input2"), _cholesky_solve_rule)
 
 
-@takes_out
+@takes_out(check=castable("cholesky_solve", "result")[0])
 def cholesky_solve(input: Any, input2: Any, upper: bool = False) -> Any:
     """$X$ of $A X = B$ for B = `input`, given the Cholesky factor of A, `input2`."""
     require_tensors("cholesky_solve", input=input, input2=input2)
@@ -211,7 +211,7 @@ def _cholesky_inverse_rule(g, input, result, upper):
 derivative(_cholesky_inverse, input=_cholesky_inverse_rule)
 
 
-@takes_out
+@takes_matrix_out("cholesky_inverse", checks=castable("cholesky_inverse", "result"))
 def cholesky_inverse(input: Any, upper: bool = False) -> Any:
     """$A^{-1}$, given the Cholesky factor of A."""
     require_tensors("cholesky_inverse", input=input)

@@ -10,6 +10,7 @@ from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .joining import cat
+from .pointwise import logaddexp
 from .reduction import summable
 
 __all__ = ["cumprod", "cumsum", "logcumsumexp"]
@@ -73,12 +74,12 @@ def logcumsumexp(input: Any, dim: int) -> Any:
 def _logcumsumexp(xp, input, *, dim):
     if not input.ndim:
         return input.copy()
-    if xp is np:
+    if xp is np and input.dtype.kind == "f":
         return np.logaddexp.accumulate(input, axis=dim)
     result = input.copy()
-    steps = xp.moveaxis(result, dim, 0)  # CuPy's logaddexp does not accumulate
+    steps = xp.moveaxis(result, dim, 0)  # CuPy's logaddexp, and the complex one, do not accumulate
     for i in range(1, len(steps)):
-        steps[i] = xp.logaddexp(steps[i - 1], steps[i])
+        steps[i] = logaddexp.op.kernel(xp, steps[i - 1], steps[i])
     return result
 
 
@@ -88,6 +89,9 @@ def _logcumsumexp_rule(g, input, result, dim):
     Apart, both sums can be taken as logarithms: $e^{a_i}$ alone would overflow. "log 0" is a huge
     negative number, not -inf, whose own derivative would be nan.
     """
+    if g.is_complex():
+        later = (g.conj().log() - result).flip(dim).logcumsumexp(dim).flip(dim)
+        return (later + input).exp().conj()
     never = float(np.finfo(g._data.dtype).min) / 4
 
     def part(positive):

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..core import mode
-from ..out import takes_out
 from ..primitive import derivative, primitive
 from .creation import eye
 from .extremes import return_type
-from .lapack import by_columns, on_host
+from .lapack import by_columns, castable, on_host, takes_matrix_out
 from .linalg_errors import LinAlgError, require_lapack, require_square, require_tensors
 from .lu import linalg_lu_solve, lu_factor
 
@@ -48,7 +47,8 @@ def _eigh_rule(grads, eigenvalues, eigenvectors):
     inner = v.mH.matmul(g_vectors)
     if v.is_complex():
         _require_no_phase("linalg_eigh_backward", inner)
-    return v.matmul(_middle(inner, eigenvalues, g_values)).matmul(v.mH)
+    gradient = v.matmul(_middle(inner, eigenvalues, g_values)).matmul(v.mH)
+    return (gradient + gradient.mH) * 0.5
 
 
 derivative(_eigh, A=_eigh_rule)
@@ -80,7 +80,7 @@ def _ready_hermitian(A: Any, UPLO: str) -> str:
     return UPLO.upper()
 
 
-@takes_out(name="linalg_eigh")
+@takes_matrix_out("linalg_eigh")
 def eigh(input: Any, UPLO: str = "L") -> Any:
     """The eigenvalues, ascending, and eigenvectors of a Hermitian matrix."""
     require_tensors("linalg_eigh", input=input)
@@ -88,7 +88,7 @@ def eigh(input: Any, UPLO: str = "L") -> Any:
     return EighResult(*_eigh(input, UPLO=UPLO, compute_v=True))
 
 
-@takes_out(name="linalg_eigvalsh")
+@takes_matrix_out("linalg_eigvalsh")
 def eigvalsh(input: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of a Hermitian matrix (the vectors, too, where the gradient needs them)."""
     require_tensors("linalg_eigvalsh", input=input)
@@ -141,7 +141,8 @@ def _ready(input: Any, name: str) -> None:
     require_lapack(input, "linalg_eig_out_cpu")
 
 
-@takes_out(name="linalg_eig")
+@takes_matrix_out("linalg_eig", checks=castable("torch.linalg.eig", "eigenvalues",
+                                                 "eigenvectors"))
 def eig(input: Any) -> Any:
     """The eigenvalues and eigenvectors of a square matrix, complex."""
     require_tensors("linalg_eig", input=input)
@@ -149,7 +150,7 @@ def eig(input: Any) -> Any:
     return EigResult(*_eig(input, compute_v=True))
 
 
-@takes_out(name="linalg_eigvals")
+@takes_matrix_out("linalg_eigvals", checks=castable("torch.linalg.eigvals", "eigenvalues"))
 def eigvals(input: Any) -> Any:
     """The eigenvalues of a square matrix, complex."""
     require_tensors("linalg_eigvals", input=input)

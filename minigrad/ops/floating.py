@@ -165,7 +165,7 @@ def _refuse_exponent(operands):
         return
     if other.dtype is dtypes.bool_ and input.is_floating_point():
         raise no_kernel("ldexp_cpu_exp", other._data.dtype)
-    if other.dtype is dtypes.float16 and input.is_complex():
+    if other.dtype is dtypes.float16 and other._data.ndim and input.is_complex():
         raise NotImplementedError("\"pow\" not implemented for 'ComplexHalf'")
 
 

@@ -9,13 +9,16 @@ program sees the strides it would see in torch.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..device import host
+from ..out import check_same, write_into
 
 
 def by_columns(xp: Any, array: Any) -> Any:
@@ -53,3 +56,60 @@ def each_matrix(function: Callable, *batches: np.ndarray) -> list[Any]:
     columns = zip(*[function(*matrices) for matrices in zip(*flat, strict=True)], strict=True)
     stacked = [np.stack(column) for column in columns]
     return [each.reshape((*shape, *each.shape[1:])) for each in stacked]
+
+
+def takes_matrix_out(name: str, *, checks: tuple[Callable, ...] = ()) -> Callable:
+    """`@takes_out` for factorisations: an `out` that is resized gets the result's own layout (see
+    Note [Matrices by columns]).
+
+    With `checks`, one for each result's dtype beside out's (see `castable`), the function is one of
+    torch's older ones, which do so only where out is empty and of the very dtype.
+    """
+    def decorate(function: Callable) -> Callable:
+        def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if out is None:
+                return function(*args, **kwargs)
+            resized = []
+
+            def compute(*args: Any, **kwargs: Any) -> Any:
+                result = function(*args, **kwargs)
+                targets = out if isinstance(out, tuple | list) else (out,)
+                found = result if isinstance(result, tuple) else (result,)
+                for i, (target, each) in enumerate(zip(targets, found, strict=True)):
+                    data, place = each._data, target._data
+                    (checks[i] if checks else check_same)(data.dtype, place.dtype)
+                    fresh = not place.size and data.dtype == place.dtype
+                    if place.shape != data.shape and (fresh or not checks):
+                        resized.append((target, data))
+                return result
+
+            write_into(out, name, _judged, compute, args, kwargs)
+            for target, data in resized:
+                if data.strides != target._data.strides:
+                    *batch, rows, columns = data.shape
+                    turned = target._data.reshape((*batch, columns, rows))
+                    target._data = turned.swapaxes(-1, -2)
+                    target._data[...] = data
+            return out
+
+        functools.update_wrapper(call, function)
+        call.takes_out = True  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def castable(called: str, *results: str) -> tuple[Callable, ...]:
+    """A check for each result, by name: its dtype can be cast to out's without losing category."""
+    def check(result: str, found: np.dtype, wanted: np.dtype) -> None:
+        own, asked = dtypes.of(found), dtypes.of(wanted)
+        if own.category > asked.category:
+            raise RuntimeError(f"{called}: Expected {result} to be safely castable from "
+                               f"{own.scalar_name} dtype, but got {result} with dtype "
+                               f"{asked.scalar_name}")
+
+    return tuple([functools.partial(check, result) for result in results])
+
+
+def _judged(found: np.dtype, wanted: np.dtype) -> None:
+    """The dtypes were judged where the results were made."""

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import int32
-from ..out import takes_out
 from ..primitive import derivative, primitive
 from .cholesky import one_batch, require_rows, require_same_dtype
 from .dims import wrap_dim
 from .extremes import return_type
-from .lapack import by_columns, each_matrix, on_host, routine
+from .lapack import by_columns, each_matrix, on_host, routine, takes_matrix_out
 from .linalg_errors import require_inexact, require_lapack, require_square, require_tensors
 
 LdlFactorResult = return_type("linalg_ldl_factor", "LD", "pivots")
@@ -68,7 +67,7 @@ def _check(info: Any, name: str) -> None:
         raise RuntimeError(f"torch.linalg.{name}: Unknown error code: {int(failed.ravel()[0])}.")
 
 
-@takes_out(name="linalg_ldl_factor")
+@takes_matrix_out("linalg_ldl_factor")
 def ldl_factor(input: Any, *, hermitian: bool = False) -> Any:
     """L and D of $A = L D L^T$ (of $L D L^H$ if `hermitian`) in one matrix, and the pivots."""
     require_tensors("linalg_ldl_factor", input=input)
@@ -77,7 +76,7 @@ def ldl_factor(input: Any, *, hermitian: bool = False) -> Any:
     return LdlFactorResult(packed, pivots)
 
 
-@takes_out(name="linalg_ldl_factor_ex")
+@takes_matrix_out("linalg_ldl_factor_ex")
 def ldl_factor_ex(input: Any, *, hermitian: bool = False, check_errors: bool = False) -> Any:
     """The same, and for each matrix LAPACK's report: 0, or where D's first zero is."""
     require_tensors("linalg_ldl_factor_ex", input=input)
@@ -102,7 +101,7 @@ def _ldl_solve(xp, LD, pivots, B, *, hermitian):
 derivative(_ldl_solve, LD=_no_derivative("linalg_ldl_solve"), B=_no_derivative("linalg_ldl_solve"))
 
 
-@takes_out(name="linalg_ldl_solve")
+@takes_matrix_out("linalg_ldl_solve")
 def ldl_solve(LD: Any, pivots: Any, B: Any, *, hermitian: bool = False) -> Any:
     """$X$ of $AX = B$ for the matrix that `ldl_factor` factored."""
     name = "torch.linalg.ldl_solve"

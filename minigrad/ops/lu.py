@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from ..out import takes_out
+from ..core import wrap
+from ..out import fill, resize, takes_out
 from ..primitive import derivative, primitive
 from .cholesky import one_batch
 from .extremes import return_type
 from .joining import cat
-from .lapack import by_columns, each_matrix, on_host, routine
+from .lapack import by_columns, each_matrix, on_host, routine, takes_matrix_out
 from .linalg_errors import (
     check_info,
     require_equation,
@@ -87,8 +88,7 @@ def _lu_factor_ex(xp, A):
     return _factor(xp, A)
 
 
-derivative(_lu_factor_ex, A=lambda g, LU, pivots: _lu_gradient(g, g, *_lu_unpack(
-    LU, pivots, unpack_data=True, unpack_pivots=True)))
+derivative(_lu_factor_ex, A=lambda g, LU, pivots: _lu_gradient(g, g, *_factors(LU, pivots)))
 
 
 @primitive(name="linalg_lu", outputs=("P", "L", "U"))
@@ -145,15 +145,16 @@ def _ready(A: Any, name: str, pivot: bool) -> None:
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
 
 
-@takes_out(name="linalg_lu")
+@takes_matrix_out("linalg_lu")
 def linalg_lu(A: Any, *, pivot: bool = True) -> Any:
     """P, L and U of $A = PLU$."""
     require_tensors("linalg_lu", A=A)
     _ready(A, "linalg.lu", pivot)
-    return LuResult(*_lu(A))
+    P, L, U = _lu(A)
+    return LuResult(wrap(P._data), L, U)
 
 
-@takes_out(name="linalg_lu_factor")
+@takes_matrix_out("linalg_lu_factor")
 def lu_factor(A: Any, *, pivot: bool = True) -> Any:
     """L and U in one matrix, and the pivots; a singular matrix is an error."""
     require_tensors("linalg_lu_factor", A=A)
@@ -163,7 +164,7 @@ def lu_factor(A: Any, *, pivot: bool = True) -> Any:
     return LuFactorResult(packed, pivots)
 
 
-@takes_out(name="linalg_lu_factor_ex")
+@takes_matrix_out("linalg_lu_factor_ex")
 def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """L and U in one matrix, the pivots, and for each matrix 0 or where U's first zero is."""
     require_tensors("linalg_lu_factor_ex", A=A)
@@ -180,7 +181,14 @@ def lu(A: Any, pivot: bool = True, get_infos: bool = False, out: Any = None) -> 
     packed, pivots, info = _lu_factor_ex(A)
     if not get_infos:
         check_info(info, "torch.linalg.lu_factor_ex", _SINGULAR)
-    return (packed, pivots, info) if get_infos else (packed, pivots)
+    result = (packed, pivots, info) if get_infos else (packed, pivots)
+    if out is None:
+        return result
+    for target, each in zip(out, result, strict=True):
+        if target._data.shape != each._data.shape:
+            resize(target, each._data.shape)
+        fill(target, each._data)
+    return out
 
 
 # --- taking apart --------------------------------------------------------------------------------
@@ -228,8 +236,12 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True,
             "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 "
             "dtype.\nNote: this function is intended to be used with the output produced by "
             "torch.linalg.lu_factor")
-    return LuUnpackResult(*_lu_unpack(LU_data, LU_pivots, unpack_data=unpack_data,
-                                      unpack_pivots=unpack_pivots))
+    return LuUnpackResult(*_factors(LU_data, LU_pivots, unpack_data, unpack_pivots))
+
+
+def _factors(LU: Any, pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
+    P, L, U = _lu_unpack(LU, pivots, unpack_data=unpack_data, unpack_pivots=unpack_pivots)
+    return wrap(P._data), L, U  # an exchange of rows has no gradient
 
 
 # --- solving -------------------------------------------------------------------------------------
@@ -257,7 +269,7 @@ def _lu_solve_rule_for_factors(g, LU, pivots, result, left, adjoint):
     L^{-H} U^{-H})$. An equation $XA = B$ is $A^H X^H = B^H$."""
     if not left:
         return _lu_solve_rule_for_factors(g.mH, LU, pivots, result.mH, True, not adjoint)
-    P, L, U = _lu_unpack(LU, pivots, unpack_data=True, unpack_pivots=True)
+    P, L, U = _factors(LU, pivots)
     if not adjoint:
         w = solve_triangular(U.mH, g.matmul(result.mH), upper=False)
         lower = solve_triangular(L.mH, w.matmul(U.mH), upper=True, unitriangular=True)
@@ -274,7 +286,7 @@ derivative(_lu_solve,
         LU, pivots, g, left=left, adjoint=not adjoint))
 
 
-@takes_out(name="linalg_lu_solve")
+@takes_matrix_out("linalg_lu_solve")
 def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True,
                     adjoint: bool = False) -> Any:
     """$X$ of $AX = B$ for the matrix that `lu_factor` factored; of $XA = B$ if not `left`."""
@@ -301,7 +313,7 @@ def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True,
     return _lu_solve(LU, pivots, B, left=left, adjoint=adjoint)
 
 
-@takes_out
+@takes_matrix_out("lu_solve")
 def lu_solve(input: Any, LU_data: Any, LU_pivots: Any) -> Any:
     """The older form of `linalg.lu_solve`, with the right hand side first."""
     return linalg_lu_solve(LU_data, LU_pivots, input)

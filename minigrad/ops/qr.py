@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..out import takes_out
+from .. import dtypes
 from ..primitive import derivative, joint_derivative, primitive
 from .creation import eye
 from .extremes import return_type
 from .joining import cat
-from .lapack import by_columns
+from .lapack import by_columns, castable, takes_matrix_out
 from .linalg_errors import require_inexact, require_lapack, require_matrix, require_tensors
 from .triangular import solve_triangular
 
@@ -82,9 +82,9 @@ def _qr_rule(grads, Q, R, mode):
 
 def _tall_gradient(g_q, g_r, Q, R):
     """The rule of `_qr` for at least as many rows as columns. Each of the two may be None."""
-    m = None if g_r is None else g_r.matmul(R.mH)
+    m: Any = 0 if g_r is None else g_r.matmul(R.mH)
     if g_q is not None:
-        m = -Q.mH.matmul(g_q) if m is None else m - Q.mH.matmul(g_q)
+        m = m - Q.mH.matmul(g_q)
     strict = m.triu(1)
     diagonal = m.diagonal(0, -2, -1)
     diagonal = (diagonal.real if diagonal.is_complex() else diagonal).diag_embed()
@@ -97,7 +97,7 @@ def _tall_gradient(g_q, g_r, Q, R):
 derivative(_qr, input=_qr_rule)
 
 
-@takes_out(name="linalg_qr")
+@takes_matrix_out("linalg_qr")
 def linalg_qr(A: Any, mode: str = "reduced") -> Any:
     """Q and R of $A = QR$: `mode` "reduced", "complete" (Q square), or "r" (R alone)."""
     require_tensors("linalg_qr", A=A)
@@ -110,7 +110,7 @@ def linalg_qr(A: Any, mode: str = "reduced") -> Any:
     return LinalgQrResult(*_qr(A, mode=mode))
 
 
-@takes_out
+@takes_matrix_out("qr")
 def qr(input: Any, some: bool = True) -> Any:
     """Q and R of $A = QR$; Q is square unless `some`."""
     require_tensors("qr", input=input)
@@ -125,7 +125,7 @@ def _geqrf(xp, input):
     if not input.size:
         return input.copy(), xp.zeros((*input.shape[:-2], min(input.shape[-2:])), input.dtype)
     by_rows, tau = xp.linalg.qr(input, mode="raw")
-    return by_rows.swapaxes(-1, -2), tau
+    return by_columns(xp, by_rows.swapaxes(-1, -2)), tau
 
 
 def _geqrf_rule(grads):
@@ -135,7 +135,7 @@ def _geqrf_rule(grads):
 derivative(_geqrf, input=_geqrf_rule)
 
 
-@takes_out
+@takes_matrix_out("geqrf", checks=castable("torch.geqrf", "a", "tau"))
 def geqrf(input: Any) -> Any:
     """R and the reflectors of Q, as LAPACK returns them (see Note [Reflectors])."""
     require_tensors("geqrf", input=input)
@@ -210,7 +210,8 @@ def _householder_rule(g, input, tau):
 joint_derivative(_householder_product, ("input", "tau"), _householder_rule)
 
 
-@takes_out(name="linalg_householder_product")
+@takes_matrix_out("linalg_householder_product", checks=castable(
+    "torch.linalg.householder_product", "result"))
 def householder_product(input: Any, tau: Any) -> Any:
     """The first columns of Q, from its reflectors (see Note [Reflectors])."""
     require_tensors("linalg_householder_product", input=input, tau=tau)
@@ -270,7 +271,14 @@ def _ormqr_rule(g, input, input2, input3, left, transpose):
 joint_derivative(_ormqr, ("input", "input2", "input3"), _ormqr_rule)
 
 
-@takes_out
+def _check_product(found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise RuntimeError("torch.ormqr: Expected input and result to have the same dtype, but "
+                           f"input has dtype{dtypes.of(found).scalar_name} and result has dtype "
+                           f"{dtypes.of(wanted).scalar_name}")
+
+
+@takes_matrix_out("ormqr", checks=(_check_product,))
 def ormqr(input: Any, input2: Any, input3: Any, left: bool = True,
           transpose: bool = False) -> Any:
     """Q times `input3`, Q being given by its reflectors `input` and their factors `input2`; Q^H if

@@ -36,11 +36,11 @@ def numel(input: Any) -> int:
     return input._data.size
 
 
-def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
+def result_type(tensor: Any, other: Any) -> dtypes.dtype:
     """The dtype in which two operands (tensors or numbers) would be combined."""
     return dtypes.result_type(
         (each.dtype, 2 if each._data.ndim else 1) if isinstance(each, TensorBase)
-        else (dtypes.of_number(each), 0) for each in (tensor1, tensor2))
+        else (dtypes.of_number(each), 0) for each in (tensor, other))
 
 
 def can_cast(from_: dtypes.dtype, to: dtypes.dtype) -> bool:

@@ -21,7 +21,9 @@ def _pixel_shuffle(xp, input, *, upscale_factor):
 
 @primitive(promote="exact", name="pixel_unshuffle")
 def _pixel_unshuffle(xp, input, *, downscale_factor):
-    """(*, C, H r, W r) to (*, C r r, H, W), the inverse."""
+    """(*, C, H r, W r) to (*, C r r, H, W), the inverse; torch leaves an empty tensor as it is."""
+    if not input.size:
+        return input.copy()
     *batch, channels, height, width = input.shape
     r = downscale_factor
     squares = input.reshape(*batch, channels, height // r, r, width // r, r)

@@ -8,11 +8,10 @@ import numpy as np
 
 from .. import dtypes
 from ..core import mode
-from ..out import takes_out
 from ..primitive import derivative, primitive
 from .creation import eye
 from .extremes import return_type
-from .lapack import by_columns
+from .lapack import by_columns, takes_matrix_out
 from .linalg_errors import (
     LinAlgError,
     require_inexact,
@@ -145,7 +144,7 @@ def _ready(A: Any, driver: str | None = None) -> None:
     require_lapack(A, "linalg_svd_cpu")
 
 
-@takes_out(name="linalg_svd")
+@takes_matrix_out("linalg_svd")
 def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """U, S and V^H of $A = U S V^H$; U and V square if `full_matrices`."""
     require_tensors("linalg_svd", A=A)
@@ -153,7 +152,7 @@ def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None)
     return LinalgSvdResult(*_svd(A, full_matrices=full_matrices, compute_uv=True))
 
 
-@takes_out(name="linalg_svdvals")
+@takes_matrix_out("linalg_svdvals")
 def svdvals(A: Any, *, driver: str | None = None) -> Any:
     """The singular values alone (U and V are computed where the gradient will need them)."""
     require_tensors("linalg_svdvals", A=A)
@@ -161,7 +160,7 @@ def svdvals(A: Any, *, driver: str | None = None) -> Any:
     return _svd(A, full_matrices=False, compute_uv=A.requires_grad and mode.grad)[1]
 
 
-@takes_out
+@takes_matrix_out("svd")
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
     """U, S and V of $A = U S V^H$; U and V square unless `some`, zeros unless `compute_uv`."""
     require_tensors("svd", input=input)

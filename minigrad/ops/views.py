@@ -182,7 +182,9 @@ def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
     return transpose(input, axis0, axis1)
 
 
-swapdims = swapaxes
+def swapdims(input: Any, dim0: int, dim1: int) -> Any:
+    """The same as `transpose`."""
+    return transpose(input, dim0, dim1)
 
 
 @view

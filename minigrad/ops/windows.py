@@ -17,6 +17,7 @@ from .. import dtypes
 from ..autograd.grad_mode import no_grad
 from ..device import device as device_type
 from ..layout import strided
+from ..primitive import no_kernel
 from .bessel import i0
 from .choosing import minimum
 from .creation import arange, linspace, ones
@@ -48,6 +49,8 @@ def _by_length(points: Callable) -> Callable:
         if window_length < 0:
             raise RuntimeError(f"{name} requires non-negative window_length, got "
                                f"window_length={window_length}")
+        if dtype.is_complex:
+            raise no_kernel("arange_cpu", dtype.numpy)
         options = {"dtype": dtype, "device": device}
         if window_length < 2:
             window = ones(window_length, **options)
@@ -69,11 +72,17 @@ def _options(dtype: Any, layout: Any, device: Any) -> str:
             "memory_format=(nullopt))")
 
 
+def _times(tensor: Any, number: float) -> Any:
+    """The product with a number rounded to the tensor's dtype: torch's C++ rounds each, so that a
+    16-bit window is not the rounded window."""
+    return tensor * tensor.new_tensor(number)
+
+
 @_by_length
 def bartlett_window(places: Any) -> Any:
     r"""A triangle: $1 - |\frac{2n}{N-1} - 1|$."""
     last = len(places) - 1
-    rising = places * (2 / last)
+    rising = _times(places, 2 / last)
     rising[last // 2 + 1:].mul_(-1).add_(2)
     return rising
 
@@ -81,28 +90,31 @@ def bartlett_window(places: Any) -> Any:
 @_by_length
 def blackman_window(places: Any) -> Any:
     r"""$0.42 - 0.5\cos\frac{2\pi n}{N-1} + 0.08\cos\frac{4\pi n}{N-1}$."""
-    angle = places * (pi / (len(places) - 1))
-    return (angle * 4).cos_() * 0.08 - (angle * 2).cos_() * 0.5 + 0.42
+    angle = _times(places, pi / (len(places) - 1))
+    waves = _times((angle * 4).cos_(), 0.08) - _times((angle * 2).cos_(), 0.5)
+    return waves + waves.new_tensor(0.42)
 
 
 @_by_length
 def hamming_window(places: Any, alpha: float = 0.54, beta: float = 0.46) -> Any:
     r"""$\alpha - \beta\cos\frac{2\pi n}{N-1}$."""
-    return (places * (2 * pi / (len(places) - 1))).cos_() * -beta + alpha
+    wave = _times(places, 2 * pi / (len(places) - 1)).cos_()
+    return _times(wave, -beta) + wave.new_tensor(alpha)
 
 
 @_by_length
 def hann_window(places: Any) -> Any:
     r"""$\frac12(1 - \cos\frac{2\pi n}{N-1})$."""
-    return (places * (2 * pi / (len(places) - 1))).cos_() * -0.5 + 0.5
+    return _times(_times(places, 2 * pi / (len(places) - 1)).cos_(), -0.5) + 0.5
 
 
 @_by_length
 def kaiser_window(places: Any, beta: float = 12.0) -> Any:
     r"""$I_0(\beta\sqrt{1 - (\frac{n - m}{m})^2}) / I_0(\beta)$ with the middle $m$."""
     middle = (len(places) - 1) / 2
-    inside = 1 - ((places - middle) / middle).pow(2)
-    return i0(inside.sqrt() * beta) / i0(tensor(beta, dtype=places.dtype, device=places.device))
+    wide = places.float() if places.itemsize == 2 else places
+    inside = 1 - ((wide - middle) / middle).pow(2)  # below 0 if rounding moved a place too far
+    return (i0(inside.abs().sqrt() * beta) / i0(wide.new_tensor(beta))).to(places.dtype)
 
 
 # --- torch.signal.windows.hann(M, sym=) ----------------------------------------------------------
@@ -133,14 +145,14 @@ def _by_points(points: Callable) -> Callable:
     return call
 
 
-def _of_ones(line: Callable) -> Any:
+def _of_ones(line: functools.partial) -> Any:
     """A window of no or one point."""
     return ones(line.keywords["steps"], **{name: line.keywords[name] for name in (
         "dtype", "device", "requires_grad")})
 
 
 @_by_points
-def bartlett(M: int, span: int, line: Callable) -> Any:
+def bartlett(M: int, span: int, line: functools.partial) -> Any:
     r"""A triangle: $1 - |\frac{2n}{N} - 1|$."""
     if M < 2:
         return _of_ones(line)
@@ -148,20 +160,20 @@ def bartlett(M: int, span: int, line: Callable) -> Any:
 
 
 @_by_points
-def blackman(M: int, span: int, line: Callable) -> Any:
+def blackman(M: int, span: int, line: functools.partial) -> Any:
     r"""$0.42 - 0.5\cos\frac{2\pi n}{N} + 0.08\cos\frac{4\pi n}{N}$."""
     return _cosines(M, span, line, [0.42, 0.5, 0.08])
 
 
 @_by_points
-def cosine(M: int, span: int, line: Callable) -> Any:
+def cosine(M: int, span: int, line: functools.partial) -> Any:
     r"""Half a wave: $\sin\frac{\pi(n + 1/2)}{N}$."""
     step = pi / (span + 1) if M else pi
     return line(0.5 * step, (0.5 + (M - 1)) * step).sin()
 
 
 @_by_points
-def exponential(M: int, span: int, line: Callable, *, center: float | None = None,
+def exponential(M: int, span: int, line: functools.partial, *, center: float | None = None,
                 tau: float = 1.0, sym: bool = True) -> Any:
     r"""$e^{-|n - c| / \tau}$."""
     if tau <= 0:
@@ -174,7 +186,7 @@ def exponential(M: int, span: int, line: Callable, *, center: float | None = Non
 
 
 @_by_points
-def gaussian(M: int, span: int, line: Callable, *, std: float = 1.0) -> Any:
+def gaussian(M: int, span: int, line: functools.partial, *, std: float = 1.0) -> Any:
     r"""$e^{-\frac12 ((n - N/2) / \sigma)^2}$."""
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
@@ -183,12 +195,12 @@ def gaussian(M: int, span: int, line: Callable, *, std: float = 1.0) -> Any:
 
 
 @_by_points
-def general_cosine(M: int, span: int, line: Callable, *, a: Iterable) -> Any:
+def general_cosine(M: int, span: int, line: functools.partial, *, a: Iterable) -> Any:
     r"""$\sum_i (-1)^i a_i \cos\frac{2\pi i n}{N}$."""
     return _cosines(M, span, line, a)
 
 
-def _cosines(M: int, span: int, line: Callable, a: Iterable) -> Any:
+def _cosines(M: int, span: int, line: functools.partial, a: Iterable) -> Any:
     if M < 2:
         return _of_ones(line)
     if not isinstance(a, Iterable):
@@ -203,7 +215,7 @@ def _cosines(M: int, span: int, line: Callable, a: Iterable) -> Any:
 
 
 @_by_points
-def kaiser(M: int, span: int, line: Callable, *, beta: float = 12.0) -> Any:
+def kaiser(M: int, span: int, line: functools.partial, *, beta: float = 12.0) -> Any:
     r"""$I_0(\beta\sqrt{1 - (\frac{2n}{N} - 1)^2}) / I_0(\beta)$."""
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
