@@ -24,7 +24,7 @@ from .dtypes import bool_ as bool
 from .dtypes import float_ as float
 from .dtypes import int_ as int
 from .layout import (
-    channels_last, contiguous_format, layout, memory_format, preserve_format, strided,
+    channels_last, contiguous_format, layout, memory_format, preserve_format, sparse_coo, strided,
 )
 from .legacy_types import (
     BFloat16Tensor, BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor,

@@ -19,17 +19,20 @@ from .device import ARRAY_MODULES
 
 
 def takes_out(function: Callable | None = None, *, casts: bool = False,
-              name: str | None = None, check: Callable | None = None) -> Any:
+              name: str | None = None, words: str | None = None,
+              check: Callable | None = None) -> Any:
     """Give `function` the keyword `out`: a tensor, or a tuple of them for several results.
 
     `casts`: out may have any dtype that the result can be cast to; else it must have the result's
-    own, as torch has it for all that is not pointwise or a reduction. `check` raises for others by
-    its own rule, given the dtypes of the result and of out. `name` is what torch's errors call the
-    function, if not its own name.
+    own, as torch has it for all that is not pointwise or a reduction. `words` are those in which
+    torch refuses another, with {found} for the result's and {wanted} for out's; `check` raises
+    by its own rule, given the two. `name` is what torch's errors call the function, if not its own
+    name.
     """
     if function is None:
-        return functools.partial(takes_out, casts=casts, name=name, check=check)
-    check_dtype = check or (dtypes.check_castable if casts else check_same)
+        return functools.partial(takes_out, casts=casts, name=name, words=words, check=check)
+    check_dtype = check or (refusal(words) if words else
+                            dtypes.check_castable if casts else check_same)
     errors_name = name or function.__name__
 
     def call(*args, out=None, **kwargs):
@@ -78,24 +81,37 @@ def check_same(found: Any, wanted: Any) -> None:
                            f"got {dtypes.of(wanted).c_name} instead")
 
 
-def check_object(found: Any, wanted: Any) -> None:
-    """The same in the words of an older family of torch's ops."""
-    if found != wanted:
-        raise RuntimeError(f"Expected object of scalar type {dtypes.of(found).scalar_name} but got "
-                           f"scalar type {dtypes.of(wanted).scalar_name} for argument 'out'")
+def refusal(words: str) -> Callable:
+    """A rule that refuses any other dtype than the result's, in these words."""
+    def check(found: Any, wanted: Any) -> None:
+        if found != wanted:
+            raise RuntimeError(words.format(found=dtypes.of(found).scalar_name,
+                                            wanted=dtypes.of(wanted).scalar_name))
+
+    return check
 
 
-def check_found(found: Any, wanted: Any) -> None:
-    """The same in the words of the pointwise ops of one operand."""
-    if found != wanted:
-        raise RuntimeError(f"Found dtype {dtypes.of(wanted).scalar_name} but expected "
-                           f"{dtypes.of(found).scalar_name}")
+# The same rule in the words of other families of torch's ops.
+check_object = refusal("Expected object of scalar type {found} but got scalar type {wanted} for "
+                       "argument 'out'")
+check_found = refusal("Found dtype {wanted} but expected {found}")
 
 
-def fill(target: Any, data: Any) -> None:
+def check_cat(found: Any, wanted: Any) -> None:
+    """`cat` and its relatives cast as pointwise ops do, but say it in their own way."""
+    if dtypes.of(found).category > dtypes.of(wanted).category:
+        raise TypeError("torch.cat(): input types can't be cast to the desired output type "
+                        f"{dtypes.of(wanted).scalar_name}")
+
+
+def any_dtype(found: Any, wanted: Any) -> None:
+    """No rule: the result is converted, whatever is lost."""
+
+
+def fill(target: Any, data: Any, warn: bool = True) -> None:
     """Write `data` into the tensor, which takes on its shape."""
     if target._data.shape != data.shape:
-        if target._data.size:
+        if target._data.size and warn:
             warnings.warn(
                 "An output with one or more elements was resized since it had shape "
                 f"{list(target._data.shape)}, which does not match the required output shape "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 OUT_OF_SCOPE = {
     "jiterator_*": "compiles CUDA source given as a string",
-    "max_pool2d_with_indices_backward": "calls torch.ops.aten; the rule of max_pool2d is tested with it",
+    "max_pool2d_with_indices_backward": "calls torch.ops.aten: tested as max_pool2d's rule",
     "torch.ops.aten.*": "kernels of the backend, under names that no program uses",
     "torch._scaled_mm": "float8 kernels of particular GPUs",
     "torch._scaled_mm_v2": "float8 kernels of particular GPUs",

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import wrap
 from ..device import host, move
 from ..inplace import inplace as in_place
-from ..out import takes_out
+from ..out import check_found, takes_out
 from ..primitive import derivative, primitive
 from ..random_streams import default_generator
 from .error_function import erf_array
@@ -315,7 +315,7 @@ derivative(_softplus, input=lambda g, input, beta, threshold: g.where(
     input * beta > threshold, g * (input * beta).sigmoid()))
 
 
-@takes_out(casts=True)
+@takes_out(check=check_found)
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     r"""$\ln(1 + e^{\beta a})/\beta$: a smooth relu; $a$ itself above the threshold."""
     return _softplus(input, beta=beta, threshold=threshold)
@@ -423,13 +423,13 @@ for _shrink in (_hardshrink, _softshrink):
     derivative(_shrink, input=lambda g, input, lambd: g.masked_fill(input.abs() <= lambd, 0))
 
 
-@takes_out(casts=True)
+@takes_out(check=check_found)
 def hardshrink(input: Any, lambd: float = 0.5) -> Any:
     r"""0 where $|a| \le \lambda$."""
     return _hardshrink(input, lambd=lambd)
 
 
-@takes_out(casts=True)
+@takes_out(check=check_found)
 def softshrink(input: Any, lambd: float = 0.5) -> Any:
     r"""$a$ moved by $\lambda$ towards 0."""
     if lambd < 0:

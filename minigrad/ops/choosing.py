@@ -9,7 +9,7 @@ import builtins
 from typing import Any
 
 from ..core import TensorBase
-from ..out import takes_out
+from ..out import check_found, takes_out
 from ..primitive import derivative, primitive
 from .arithmetic import div_rounded
 from .creation import common_operands
@@ -71,7 +71,7 @@ for _step in (floor, ceil, trunc, _round, _round_decimals, sign):
     derivative(_step, input=_flat)
 
 
-@takes_out(casts=True)
+@takes_out(check=check_found)
 def round(input: Any, *, decimals: int | None = None) -> Any:
     """The nearest integer, halves to even; or the nearest multiple of 10^-decimals."""
     return _round(input) if decimals is None else _round_decimals(input, decimals=decimals)
@@ -254,7 +254,7 @@ derivative(_select_by,
     other=lambda g, condition: g.masked_fill(condition, 0))
 
 
-@takes_out
+@takes_out(words="Expected out type to be {found} but got {wanted}")
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """`input` where `condition` holds, else `other` (tensors or numbers).
 
@@ -319,7 +319,7 @@ derivative(_lerp,
     weight=lambda g, input, end: g * (end - input).conj())
 
 
-@takes_out
+@takes_out(casts=True)
 def lerp(input: Any, end: Any, weight: Any) -> Any:
     """The point between `input` (weight 0) and `end` (weight 1)."""
     if input.dtype is not end.dtype:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import TensorBase
+from ..out import any_dtype, check_found, refusal
 from ..primitive import primitive
 
 __all__ = [
@@ -203,3 +204,10 @@ def equal(input: Any, other: Any) -> bool:
     """Whether both have the same shape and the same elements."""
     a, b = input._data, other._data
     return a.shape == b.shape and bool((a == b).all())
+
+
+# What `out=` may be: torch asks each of these in its own way.
+logical_not.op.check_out = any_dtype
+bitwise_not.op.check_out = check_found
+isposinf.op.check_out = refusal("isposinf does not support non-boolean outputs.")
+isneginf.op.check_out = refusal("isneginf does not support non-boolean outputs.")

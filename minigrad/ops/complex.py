@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core import TensorBase
 from ..dtypes import bfloat16
-from ..out import check_object, takes_out
+from ..out import check_found, check_object, takes_out
 from ..primitive import derivative, primitive, view
 from .choosing import masked
 from .strided import restrided
@@ -45,7 +45,7 @@ derivative(_conj_physical, input=lambda g: g.conj_physical())
 derivative(conj_physical_in_place, input=lambda g: g.conj_physical())
 
 
-@takes_out(casts=True)
+@takes_out(check=check_found)
 def conj_physical(input: Any) -> Any:
     r"""$y = a^*$ in memory of its own; a real tensor is its own conjugate."""
     return _conj_physical(input) if input._data.dtype.kind == "c" else input

@@ -198,7 +198,7 @@ def _allocated(make: Callable, shape: tuple[int, ...], dtype: np.dtype) -> Any:
 
 def written(out: Any, array: Any) -> Any:
     """`out=`: the array's values in a tensor that exists, resized where it has to be."""
-    fill_out(out, ARRAY_MODULES[type(out._data)].asarray(array))
+    fill_out(out, ARRAY_MODULES[type(out._data)].asarray(array), warn=False)
     return out
 
 

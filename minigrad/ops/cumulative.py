@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..out import takes_out
+from ..out import any_dtype, takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .joining import cat
@@ -29,7 +29,7 @@ def reversed_cumsum(g: Any, dim: int) -> Any:
     return g.flip(dim).cumsum(dim).flip(dim) if g._data.ndim else g
 
 
-@takes_out(casts=True)
+@takes_out(check=any_dtype)
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     r"""$y_i = \sum_{j \le i} a_j$ along `dim`."""
     return _cumsum(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
@@ -58,13 +58,13 @@ def _cumprod_rule(g, input, result, dim):
     return cat(parts, dim)
 
 
-@takes_out(casts=True)
+@takes_out(check=any_dtype)
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     r"""$y_i = \prod_{j \le i} a_j$ along `dim`."""
     return _cumprod(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
 
 
-@takes_out
+@takes_out(words="expected scalar_type {found} but found {wanted}")
 def logcumsumexp(input: Any, dim: int) -> Any:
     r"""$\ln\sum_{j \le i} e^{a_j}$ along `dim`."""
     return _logcumsumexp(input, dim=wrap_dim(dim, input._data.ndim))

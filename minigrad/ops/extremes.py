@@ -6,8 +6,11 @@ import builtins
 from collections import namedtuple
 from typing import Any
 
+import numpy as np
+
 from ..core import TensorBase
-from ..out import takes_out
+from ..dtypes import check_castable
+from ..out import check_same, takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .reduction import reduced_dims, spread
@@ -108,6 +111,14 @@ def _shared(g, input, extreme, dim):
     return (g / mask.sum(dim, dim is not None)).masked_fill(~mask, 0)
 
 
+def _values_cast(found: Any, wanted: Any) -> None:
+    """The values are cast as far as they may be; indices are int64."""
+    if found != np.int64 or wanted.kind not in "biu":
+        check_castable(found, wanted)
+    else:
+        check_same(found, wanted)
+
+
 def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: str) -> Any:
     def function(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
         other = dim if isinstance(dim, TensorBase) else other
@@ -128,7 +139,7 @@ def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: str) -> An
     function.__name__ = name
     function.__doc__ = (f"The {name}imum of all elements; along `dim`, with its index (the first "
                         "of equals); or of two tensors, elementwise.")
-    return takes_out(function)
+    return takes_out(function, check=_values_cast)
 
 
 def _nonempty(name: str, input: Any, dim: int) -> int:
@@ -142,13 +153,15 @@ max = _extreme("max", _max_all, _max_dim, MaxResult, "maximum")
 min = _extreme("min", _min_all, _min_dim, MinResult, "minimum")
 
 
-@takes_out
+@takes_out(words="Expected the dtype for input and out to match, but got {found} for input's "
+                 "dtype and {wanted} for out's dtype.")
 def amax(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """The largest over `dim`; equal ones share the gradient."""
     return _amax(input, dim=_extreme_dims("amax", input, dim), keepdim=keepdim)
 
 
-@takes_out
+@takes_out(words="Expected the dtype for input and out to match, but got {found} for input's "
+                 "dtype and {wanted} for out's dtype.")
 def amin(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """The smallest over `dim`; equal ones share the gradient."""
     return _amin(input, dim=_extreme_dims("amin", input, dim), keepdim=keepdim)

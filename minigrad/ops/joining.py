@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core import TensorBase, wrap
 from ..dtypes import get_default_dtype
-from ..out import takes_out
+from ..out import check_cat, takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 
@@ -38,7 +38,7 @@ def _cut(grads, tensors_shape, dim, needs):
 derivative(_cat, tensors=_cut)
 
 
-@takes_out(casts=True)
+@takes_out(check=check_cat)
 def cat(tensors: Any, dim: int = 0) -> Any:
     """The tensors one after the other along `dim`; empty tensors of shape (0,) are skipped."""
     tensors = list(tensors)
@@ -75,7 +75,7 @@ derivative(_stack, tensors=lambda grads, dim, needs: [
     grads[0].select(dim, i) if needed else None for i, needed in enumerate(needs)])
 
 
-@takes_out(casts=True)
+@takes_out(check=check_cat)
 def stack(tensors: Any, dim: int = 0) -> Any:
     """The tensors side by side along a new dimension `dim`."""
     tensors = list(tensors)
@@ -130,14 +130,14 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each(_to_3d, tensors)
 
 
-@takes_out(casts=True)
+@takes_out(check=check_cat)
 def hstack(tensors: Any) -> Any:
     """Joined along dimension 1; vectors along dimension 0."""
     tensors = [_to_1d(each) for each in tensors]
     return cat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
 
 
-@takes_out(casts=True)
+@takes_out(check=check_cat)
 def vstack(tensors: Any) -> Any:
     """Joined along dimension 0; vectors are rows."""
     return cat([_to_2d(each) for each in tensors], 0)
@@ -146,13 +146,13 @@ def vstack(tensors: Any) -> Any:
 row_stack = vstack
 
 
-@takes_out(casts=True)
+@takes_out(check=check_cat)
 def dstack(tensors: Any) -> Any:
     """Joined along dimension 2."""
     return cat([_to_3d(each) for each in tensors], 2)
 
 
-@takes_out(casts=True)
+@takes_out(check=check_cat)
 def column_stack(tensors: Any) -> Any:
     """Joined along dimension 1; vectors are columns."""
     return cat([each if each.ndim > 1 else each.reshape(-1, 1) for each in tensors], 1)

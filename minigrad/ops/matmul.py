@@ -130,7 +130,8 @@ derivative(_mv,
     vec=lambda g, input: input.t().conj().mv(g))
 
 
-@takes_out
+@takes_out(words="addmv input tensors must have the same dtype, but got {wanted}, {found}, and "
+                 "{found}")
 @lower_precision
 def mv(input: Any, vec: Any) -> Any:
     """The product of an (n, k) matrix and a k-vector."""
@@ -181,7 +182,7 @@ def _check_vectors(a: Any, b: Any) -> None:
                            "respectively")
 
 
-@takes_out
+@takes_out(words="result dtype {wanted} does not match input dtype {found}")
 def dot(input: Any, tensor: Any) -> Any:
     r"""$\sum_i a_i b_i$ of two vectors."""
     _require("dot", input=input, tensor=tensor)
@@ -189,7 +190,7 @@ def dot(input: Any, tensor: Any) -> Any:
     return _dot(input, tensor)
 
 
-@takes_out
+@takes_out(words="result dtype {wanted} does not match input dtype {found}")
 def vdot(input: Any, other: Any) -> Any:
     r"""$\sum_i a_i^* b_i$ of two vectors."""
     _require("vdot", input=input, other=other)
@@ -197,7 +198,7 @@ def vdot(input: Any, other: Any) -> Any:
     return _vdot(input, other)
 
 
-@takes_out
+@takes_out(casts=True)
 def outer(input: Any, vec2: Any) -> Any:
     """$y_{ij} = a_i b_j$."""
     for name, tensor in (("self", input), ("vec2", vec2)):

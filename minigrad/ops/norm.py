@@ -345,7 +345,7 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     return result.view(input._data.shape)
 
 
-@takes_out
+@takes_out(casts=True)
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12,
               out: Any = None) -> Any:
     r"""$x / \max(\|x\|_p, \epsilon)$ along `dim`."""

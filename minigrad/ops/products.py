@@ -62,7 +62,8 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 
 # --- products along chosen dimensions ------------------------------------------------------------
 
-@takes_out
+@takes_out(words="tensordot: Expected the output tensor to have dtype {found}, but got an "
+                 "output tensor with dtype {wanted}")
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """The sum of products over pairs of dimensions: those of two lists, or, for a number n, the
     last n of a with the first n of b."""
@@ -99,7 +100,8 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     return first.mm(second).reshape(shape)
 
 
-@takes_out
+@takes_out(words="tensordot: Expected the output tensor to have dtype {found}, but got an "
+                 "output tensor with dtype {wanted}")
 def inner(input: Any, other: Any) -> Any:
     """The sum of products over the last dimension of both."""
     if not input._data.ndim or not other._data.ndim:
@@ -110,7 +112,7 @@ def inner(input: Any, other: Any) -> Any:
     return tensordot(input, other, ([-1], [-1]))
 
 
-@takes_out
+@takes_out(casts=True)
 def kron(input: Any, other: Any) -> Any:
     """The Kronecker product: every element of `input` times the whole of `other`."""
     dims = max(input._data.ndim, other._data.ndim)

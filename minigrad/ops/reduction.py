@@ -294,6 +294,15 @@ def truth(input: Any, mask: Any) -> Any:
     return mask.astype(input.dtype) if input.dtype == np.uint8 else mask
 
 
+def _truth_only(name: str) -> Any:
+    def check(found: Any, wanted: Any) -> None:
+        if wanted.kind != "b" and wanted != np.uint8:
+            raise RuntimeError(f"{name} only supports bool tensor for result, got: "
+                               f"{dtypes.of(wanted).scalar_name}")
+
+    return check
+
+
 @primitive(promote="exact", name="all", contiguous=True)
 def _all(xp, input, *, dim, keepdim):
     return truth(input, input.astype(bool).all(axis=dim, keepdims=keepdim))
@@ -304,13 +313,13 @@ def _any(xp, input, *, dim, keepdim):
     return truth(input, input.astype(bool).any(axis=dim, keepdims=keepdim))
 
 
-@takes_out(casts=True)
+@takes_out(check=_truth_only("all"))
 def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether every element is nonzero."""
     return _all(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
-@takes_out(casts=True)
+@takes_out(check=_truth_only("any"))
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether some element is nonzero."""
     return _any(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
@@ -368,7 +377,7 @@ def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False
     return _vector_norm(input, ord=ord, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
-@takes_out(casts=True)
+@takes_out
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False,
          dtype: Any = None) -> Any:
     """The p-norm of the elements; "fro" (the default) is the 2-norm."""

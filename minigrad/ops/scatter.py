@@ -65,7 +65,7 @@ def _scaled(tensor, alpha):
     return tensor if alpha == 1 else tensor * alpha
 
 
-@takes_out
+@takes_out(words="index_select(): self and result must have the same scalar type")
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """The indices `index` of dimension `dim`, as a copy."""
     dim = wrap_dim(dim, input._data.ndim)
@@ -278,7 +278,8 @@ derivative(_take, input=lambda g, index, input_shape: _add_at(g, index, shape=in
 derivative(_add_at, gradient=lambda g, index: g.take(index))
 
 
-@takes_out
+@takes_out(words="take(): self and out expected to have the same dtype, but got self.dtype = "
+                 "{found} and out.dtype = {wanted}")
 def take(input: Any, index: Any) -> Any:
     """The elements at positions of the flattened tensor, in the shape of `index`."""
     size, data = input._data.size, index._data
@@ -330,7 +331,8 @@ derivative(masked_select, input=lambda g, mask, input_shape: masked_select_backw
 derivative(masked_select_backward, g=lambda g, mask: g.masked_select(mask))
 
 
-@takes_out
+@takes_out(words="nonzero: Expected out tensor to have scalar type {found} but got scalar "
+                 "type{wanted}")
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """The places of the elements that are not 0: one row each, or one vector per dimension."""
     xp, data = array_module(input._data), input._data

@@ -263,7 +263,7 @@ def _tril(xp, input, *, diagonal):
 derivative(_tril, input=lambda g, diagonal: _tril(g, diagonal=diagonal))
 
 
-@takes_out(casts=True)
+@takes_out
 def tril(input: Any, diagonal: int = 0) -> Any:
     """The lower triangle: elements above the diagonal become 0."""
     if input._data.ndim < 2:
@@ -279,7 +279,7 @@ def _triu(xp, input, *, diagonal):
 derivative(_triu, input=lambda g, diagonal: _triu(g, diagonal=diagonal))
 
 
-@takes_out(casts=True)
+@takes_out
 def triu(input: Any, diagonal: int = 0) -> Any:
     """The upper triangle: elements below the diagonal become 0."""
     if input._data.ndim < 2:
@@ -317,7 +317,7 @@ derivative(_diagonal_copy, input=lambda g, input_shape, offset: g.new_zeros(
     input_shape).diagonal_scatter(g, offset))
 
 
-@takes_out(casts=True)
+@takes_out
 def diag(input: Any, diagonal: int = 0) -> Any:
     """A vector as a diagonal matrix; of a matrix, a copy of its diagonal."""
     if input._data.ndim == 1:
