@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..core import TensorBase, wrap
+from ..core import TensorBase, mode, wrap
 from ..device import ARRAY_MODULES, device, device_of, module_for
 from ..inplace import inplace
 from ..out import fill as fill_out
@@ -178,7 +178,7 @@ def _constant(name: str, make: Callable) -> Callable:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(more))}'")
         shape = size_of(name, size)
         if out is not None:
-            return written(out, make(np)(shape, out._data.dtype))
+            return written(out, make(np)(shape, out._data.dtype), dtype)
         kind = dtype_argument(name, dtype).numpy
         return finished(_allocated(make(library_on(device)), shape, kind), requires_grad)
 
@@ -196,8 +196,14 @@ def _allocated(make: Callable, shape: tuple[int, ...], dtype: np.dtype) -> Any:
                            "(Cannot allocate memory)") from None
 
 
-def written(out: Any, array: Any) -> Any:
+def written(out: Any, array: Any, dtype: Any = None) -> Any:
     """`out=`: the array's values in a tensor that exists, resized where it has to be."""
+    if dtype is not None and dtype is not out.dtype:
+        raise RuntimeError(f"dtype {dtype.scalar_name} does not match dtype of out parameter "
+                           f"({out.dtype.scalar_name})")
+    if out.requires_grad and mode.grad:
+        raise RuntimeError("functions with out=... arguments don't support automatic "
+                           "differentiation, but one of the arguments requires grad.")
     fill_out(out, ARRAY_MODULES[type(out._data)].asarray(array), warn=False)
     return out
 
@@ -220,7 +226,7 @@ def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layo
     kind = dtype_argument("full", dtype, default).numpy
     shape, value = size_of("full", (size,)), element(fill_value, kind)
     if out is not None:
-        return written(out, np.full(shape, value, out._data.dtype))
+        return written(out, np.full(shape, value, out._data.dtype), dtype)
     return finished(library_on(device).full(shape, value[()], kind), requires_grad)
 
 
@@ -252,7 +258,7 @@ def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, lay
             raise RuntimeError(f"{name} must be greater or equal to 0, got {count}")
     kind = dtype_argument("eye", dtype).numpy
     if out is not None:
-        return written(out, np.eye(n, m, dtype=out._data.dtype))
+        return written(out, np.eye(n, m, dtype=out._data.dtype), dtype)
     return finished(library_on(device).eye(n, m, dtype=kind), requires_grad)
 
 
@@ -293,7 +299,7 @@ def arange(*bounds: Any, start: Any = None, end: Any = None, step: Any = None, o
     array = np.arange(count, dtype=np.int64 if kind.kind in "iu" else np.float64)
     array = (array * stride + first).astype(kind)
     if out is not None:
-        return written(out, array)
+        return written(out, array, dtype)
     return finished(library_on(device).asarray(array), requires_grad)
 
 
@@ -348,7 +354,7 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     first, last, kind = _checked_range("linspace", start, end, steps, dtype)
     array = _steps(first, last, steps, kind).astype(kind)
     if out is not None:
-        return written(out, array)
+        return written(out, array, dtype)
     return finished(library_on(device).asarray(array), requires_grad)
 
 
@@ -362,7 +368,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any =
         exponents = exponents.astype(np.float32)
     array = np.power(exponents.dtype.type(base), exponents).astype(kind)
     if out is not None:
-        return written(out, array)
+        return written(out, array, dtype)
     return finished(library_on(device).asarray(array), requires_grad)
 
 

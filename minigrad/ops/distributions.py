@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from .. import random_rejection as rejection
 from .. import random_streams as streams
 from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, host
+from ..out import fill
 from ..primitive import derivative, primitive
 from .creation import dtype_argument, empty_like, finished, library_on, size_of, written
 from .random import (
@@ -64,7 +66,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
         numbers = streams.normal(source, int(np.prod(shape, dtype=np.int64)), kind, float(mean),
                                  float(std)).reshape(shape)
         if out is not None:
-            return written(out, numbers)
+            return written(out, numbers, dtype)
         return finished(library_on(device).asarray(numbers), requires_grad)
     means, stds = (host(each._data) if is_tensor else each
                    for each, is_tensor in zip((mean, std), tensors, strict=True))
@@ -91,7 +93,9 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
     else:
         result = (_normal_of_mean(mean, numbers=numbers) if tensors[0]
                   else _normal_of_std(std, numbers=numbers))
-    return result if out is None else written(out, result._data)
+    if out is not None:
+        fill(out, result._data)
+    return result if out is None else out
 
 
 @primitive(promote="exact", name="bernoulli")
@@ -175,5 +179,8 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *,
                                   replacement)
     indices = np.ascontiguousarray(indices if data.ndim == 2 else indices[0])
     if out is not None:
+        if out.dtype is not dtypes.int64:
+            raise RuntimeError("multinomial expects Long tensor out, got: "
+                               f"{out.dtype.scalar_name}")
         return written(out, indices)
     return wrap(ARRAY_MODULES[type(input._data)].asarray(indices))

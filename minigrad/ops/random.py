@@ -287,7 +287,7 @@ def _random(name: str, kernel: str, draw: Callable) -> Callable:
         count = int(np.prod(shape, dtype=np.int64))
         numbers = draw(generator_or_default(name, generator), count, kind)
         if out is not None:
-            return written(out, numbers.reshape(shape))
+            return written(out, numbers.reshape(shape), dtype)
         return finished(library_on(device).asarray(numbers.reshape(shape)), requires_grad)
 
     create.__name__ = create.__qualname__ = name
@@ -344,7 +344,7 @@ def randint(*args: Any, low: int | None = None, high: int | None = None, size: A
                                       int(np.prod(shape, dtype=np.int64)), kind.numpy,
                                       int(low or 0), int(high)).reshape(shape)
     if out is not None:
-        return written(out, numbers)
+        return written(out, numbers, dtype)
     return finished(library_on(device).asarray(numbers), requires_grad)
 
 
@@ -374,7 +374,7 @@ def randperm(n: int, *, generator: Any = None, out: Any = None, dtype: Any = Non
     _check_permutation(n, kind)
     order = streams.randperm(generator_or_default("randperm", generator), int(n), kind)
     if out is not None:
-        return written(out, order)
+        return written(out, order, dtype)
     return finished(library_on(device).asarray(order), requires_grad)
 
 
