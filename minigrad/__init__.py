@@ -105,6 +105,9 @@ from .ops.from_data import (
 from .ops.gamma import (
     digamma, igamma, igammac, lgamma, mvlgamma, polygamma,
 )
+from .ops.grid_sampling import (
+    affine_grid_generator, grid_sampler, grid_sampler_2d, grid_sampler_3d,
+)
 from .ops.indexing import (
     index_put, index_put_,
 )

@@ -27,7 +27,7 @@ derivative(i0, input=lambda g, input: g * i1(input))
 
 i0e = special_function("i0e", r"$e^{-|a|} I_0(a)$.", "i0e", halves=True,
                        node_name="SpecialI0EBackward0")
-i1 = special_function("i1", r"$I_1(a) = I_0'(a)$.", "i1", halves=True,
+i1: Any = special_function("i1", r"$I_1(a) = I_0'(a)$.", "i1", halves=True,
                       node_name="SpecialI1Backward0")
 i1e = special_function("i1e", r"$e^{-|a|} I_1(a)$.", "i1e", halves=True,
                        node_name="SpecialI1EBackward0")

@@ -15,6 +15,7 @@ from ..out import takes_out
 from ..primitive import derivative, no_kernel, primitive
 from .arithmetic import pow
 from .choosing import masked
+from .convert import cast
 from .creation import common_operands
 from .extremes import return_type
 
@@ -163,9 +164,9 @@ def _refuse_exponent(operands):
     input, other = operands
     if not (isinstance(input, TensorBase) and isinstance(other, TensorBase)):
         return
-    if other.dtype is dtypes.bool_ and input.is_floating_point():
+    if other.dtype is dtypes.bool_ and input.dtype.is_floating_point:
         raise no_kernel("ldexp_cpu_exp", other._data.dtype)
-    if other.dtype is dtypes.float16 and other._data.ndim and input.is_complex():
+    if other.dtype is dtypes.float16 and other._data.ndim and input.dtype.is_complex:
         raise NotImplementedError("\"pow\" not implemented for 'ComplexHalf'")
 
 
@@ -351,7 +352,7 @@ def _power_type(input: Any, exponent: Any) -> dtypes.dtype:
 def _float_power(input: Any, exponent: Any) -> Any:
     wide = _power_type(input, exponent)
     convert = complex if wide.is_complex else float
-    return pow(*[each.to(wide) if isinstance(each, TensorBase) else convert(each)
+    return pow(*[cast(each, wide.numpy) if isinstance(each, TensorBase) else convert(each)
                  for each in (input, exponent)])
 
 

@@ -8,9 +8,9 @@ dimension it is a sparse matrix, given by two tables: output element i is
     y_i = sum_k weight[k, i] * x[index[k, i]]
 
 so `resample` gathers once for each k, of which there are few (1 nearest, 2 linear, 4 cubic), and
-its transpose `spread` adds up rows for each k. Output element i stands at `scale (i + 1/2) - 1/2` of
-the input, pixels being little areas; with `align_corners` the outer pixels' centres are the ends,
-and it stands at `scale i`.
+its transpose `spread` adds up rows for each k. Output element i stands at
+`scale (i + 1/2) - 1/2` of the input, pixels being little areas; with `align_corners` the outer
+pixels' centres are the ends, and it stands at `scale i`.
 
 Without antialiasing a smaller image simply skips pixels. With it the filter is stretched by the
 scale, so that every input pixel has its part in the output: then k counts up to the filter's width.
@@ -33,7 +33,7 @@ from .embedding import add_rows
 class Table(NamedTuple):
     """See Note [Resampling tables]; `weight` is None where all weights are 1."""
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # tuple has a method of that name
     weight: np.ndarray | None
 
 
