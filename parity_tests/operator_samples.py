@@ -78,7 +78,7 @@ def _name_in_tensor(function: Any) -> str | None:
 
 def aliases_of(op: Any) -> list[str]:
     """Other names of the same operator: torch.absolute for torch.abs."""
-    return [alias.name for alias in op.aliases]
+    return [alias.name.removeprefix("torch.") for alias in op.aliases]
 
 
 def method(name: str) -> Callable:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from parity_tests import harness
 from parity_tests.compare import measure
-from parity_tests.harness import candidate
+from parity_tests.harness import candidate, levels_left_out
 from parity_tests.operator_levels import LEVELS, Tally
 from parity_tests.operator_samples import (
     aliases_of,
@@ -29,11 +28,9 @@ from parity_tests.operator_samples import (
 )
 
 ROOT = Path(__file__).parent.parent
-# Where the numbers are computed does not change these: they are not repeated on the stand-in.
-DEVICE_FREE = {"graph", "method", "inplace", "out", "errors", "promotion", "extremal"}
 CASES = [pytest.param(op, level, id=f"{title(op)}-{level}", marks=pytest.mark.xdist_group(op.name))
          for op in present() for level in LEVELS if LEVELS[level].applies(op)
-         and not (harness.DEVICE == "fake-cuda" and level in DEVICE_FREE)]
+         and level not in levels_left_out()]
 
 
 @pytest.mark.parametrize("op", in_scope(), ids=title)

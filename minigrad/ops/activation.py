@@ -266,6 +266,7 @@ def _gelu_second(x, approximate):
     return v * slope + 0.5 * x * (v * curve - 2 * u * v * slope * slope)
 
 
+@takes_out(check=check_found)
 def gelu(input: Any, approximate: str = "none") -> Any:
     r"""$a$ times the probability that a standard normal lies below it ("tanh": approximated)."""
     if approximate not in ("none", "tanh"):

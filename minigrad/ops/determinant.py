@@ -36,6 +36,8 @@ def _on_diagonals(values: Any, size: int) -> Any:
 def _det_rule(g, A, A_shape, result):
     """Where A is singular the formula divides by 0. torch then has 0, if no second derivative is
     wanted; else the true gradient (the cofactors), which follows from the SVD."""
+    if A_shape[-1] == 1:
+        return g.unsqueeze(-1).unsqueeze(-1)
     if not mode.grad:
         solution = solve_ex(A.mH, _on_diagonals(g * result.conj(), A_shape[-1]))[0]
         return solution.masked_fill((result == 0).unsqueeze(-1).unsqueeze(-1), 0)

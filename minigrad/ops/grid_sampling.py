@@ -90,7 +90,8 @@ class _Axis:
         if mode != "bicubic":
             place, slope = _padded(xp, place, slope, size, padding, align_corners)
         if mode == "nearest":
-            first, weights = xp.rint(place), [(1,)]
+            weights: Any = [(1,)]
+            first = xp.rint(place)
         else:
             first = xp.floor(place)
             t = place - first
@@ -186,7 +187,8 @@ def scattered(xp, grad_output, grid, *, sizes, mode, padding, align_corners, ord
     """The transpose of `sampled`: each sample shared out among its pixels."""
     batch = len(grid)
     axes = _axes(xp, grid, sizes, mode, padding, align_corners)
-    g, total = _rows(xp, grad_output), 0
+    total: Any = 0
+    g = _rows(xp, grad_output)
     shape = (batch, grad_output.shape[1], *sizes)
     if not g.size:
         return xp.zeros(shape, grad_output.dtype)
@@ -233,7 +235,8 @@ def _backward_kernel(xp, grad_output, input, grid, *, mode, padding, align_corne
     batch, sizes = len(input), input.shape[2:]
     axes = _axes(xp, grid, sizes, mode, padding, align_corners)
     by_grid = xp.zeros((grid.size // grid.shape[-1], grid.shape[-1]), grid.dtype)
-    g, total = _rows(xp, grad_output), 0
+    total: Any = 0
+    g = _rows(xp, grad_output)
     if not g.size:
         return xp.zeros(input.shape, input.dtype), by_grid.reshape(grid.shape)
     pixels, plain = _rows(xp, input, zeros=1), (0,) * len(axes)
