@@ -119,6 +119,7 @@ from .ops.joining import (
     atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
     concatenate, dstack, hstack, row_stack, stack, vstack,
 )
+from .ops.linalg_norm import norm
 from .ops.lu import (
     lu, lu_solve, lu_unpack,
 )
@@ -178,8 +179,8 @@ from .ops.random import (
     rand, rand_like, randint, randint_like, randn, randn_like, randperm,
 )
 from .ops.reduction import (
-    all, any, count_nonzero, dist, logsumexp, mean, nanmean, nansum, norm, prod, std, std_mean,
-    sum, var, var_mean,
+    all, any, count_nonzero, dist, logsumexp, mean, nanmean, nansum, prod, std, std_mean, sum,
+    var, var_mean,
 )
 from .ops.scatter import (
     argwhere, diagonal_scatter, gather, index_add, index_copy, index_fill, index_select,

@@ -10,20 +10,23 @@ from .ops.determinant import linalg_slogdet as slogdet
 from .ops.eigen import eig, eigh, eigvals, eigvalsh
 from .ops.ldl import ldl_factor, ldl_factor_ex, ldl_solve
 from .ops.linalg_errors import LinAlgError
+from .ops.linalg_norm import cond, matrix_norm
+from .ops.linalg_norm import linalg_norm as norm
 from .ops.lu import linalg_lu as lu
 from .ops.lu import linalg_lu_solve as lu_solve
 from .ops.lu import lu_factor, lu_factor_ex
 from .ops.qr import householder_product
 from .ops.qr import linalg_qr as qr
+from .ops.reduction import vector_norm
 from .ops.solve import inv, inv_ex, solve, solve_ex, tensorinv, tensorsolve
 from .ops.svd import linalg_svd as svd
 from .ops.svd import svdvals
 from .ops.triangular import solve_triangular
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "det", "eig", "eigh", "eigvals", "eigvalsh",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "det", "eig", "eigh", "eigvals", "eigvalsh",
     "householder_product", "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu",
-    "lu_factor", "lu_factor_ex", "lu_solve", "qr", "slogdet", "solve", "solve_ex",
-    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
+    "lu_factor", "lu_factor_ex", "lu_solve", "matrix_norm", "norm", "qr", "slogdet", "solve", "solve_ex",
+    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vector_norm",
 ]
 __getattr__ = missing_in(__name__)

@@ -26,6 +26,7 @@ from .ops import (
     gamma,
     indexing,
     integers,
+    linalg_norm,
     matmul_inplace,
     parts,
     pointwise,
@@ -346,7 +347,7 @@ class Tensor(TensorBase):
     # --- reduction, sorting
     all, any, sum = reduction.all, reduction.any, reduction.sum
     mean, prod, var = reduction.mean, reduction.prod, reduction.var
-    std, norm, dist = reduction.std, reduction.norm, reduction.dist
+    std, norm, dist = reduction.std, linalg_norm.norm, reduction.dist
     count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
     logsumexp, max, min = reduction.logsumexp, extremes.max, extremes.min
     amax, amin, aminmax = extremes.amax, extremes.amin, extremes.aminmax

@@ -19,7 +19,7 @@ from ..out import takes_out
 from ..primitive import joint_derivative, primitive
 from ..type_info import finfo
 from .arithmetic import add_number
-from .reduction import norm
+from .reduction import vector_norm
 from .softmax import dots_along, row_sums
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
@@ -349,4 +349,4 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12,
               out: Any = None) -> Any:
     r"""$x / \max(\|x\|_p, \epsilon)$ along `dim`."""
-    return input / norm(input, p, dim, True).clamp_min(eps).expand_as(input)
+    return input / vector_norm(input, p, dim, True).clamp_min(eps).expand_as(input)

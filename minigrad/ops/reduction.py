@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import numbers
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..primitive import derivative, primitive
 from .dims import wrap_dim, wrap_dims
 
 __all__ = [
-    "all", "any", "count_nonzero", "dist", "logsumexp", "mean", "nanmean", "nansum", "norm",
+    "all", "any", "count_nonzero", "dist", "logsumexp", "mean", "nanmean", "nansum",
     "prod", "std", "std_mean", "sum", "var", "var_mean", "vector_norm"]
 
 # --- sum and mean --------------------------------------------------------------------------------
@@ -328,9 +329,9 @@ def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 # --- norms ---------------------------------------------------------------------------------------
 
 @primitive(name="linalg_vector_norm", contiguous=True)
-def _vector_norm(xp, input, *, ord, dim, keepdim):
-    r"""$\left(\sum_i |a_i|^p\right)^{1/p}$; the gradient at 0 is 0."""
-    size = xp.abs(input)
+def _vector_norm(xp, input, *, ord, dim, keepdim, dtype=None):
+    r"""$\left(\sum_i |a_i|^p\right)^{1/p}$, computed in `dtype`; the gradient at 0 is 0."""
+    size = xp.abs(input if dtype is None else input.astype(dtype.numpy))
     if ord == math.inf:
         return size.max(axis=dim, keepdims=keepdim)
     if ord == -math.inf:
@@ -366,24 +367,53 @@ def _norm_rule(g, input, norm, p, dim):
     return g * (input.sgn() * scale).masked_fill((norm == 0) | (input == 0), 0)
 
 
+@takes_out(name="linalg_vector_norm")
 def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
                 dtype: Any = None) -> Any:
-    r"""$\left(\sum_i |a_i|^p\right)^{1/p}$ over `dim` (all by default)."""
+    r"""$\left(\sum_i |a_i|^p\right)^{1/p}$ over `dim` (all by default), computed in `dtype`."""
+    if not isinstance(ord, numbers.Number):
+        raise TypeError("linalg_vector_norm(): argument 'ord' (position 2) must be Number, not "
+                        f"{type(ord).__name__}")
+    _require_norm(input, ord, dtype)
+    dims = reduced_dims(dim, input._data.ndim)
+    if not input._data.size and (ord < 0 or ord == math.inf):
+        for each in () if dim in (None, (), []) else dims:
+            if not input._data.shape[each]:
+                raise RuntimeError(
+                    f"linalg.vector_norm cannot compute the {ord} norm on the dimension {each}"
+                    "because this dimension is empty and the operation does not have an identity")
+        if dim in (None, (), []):
+            raise RuntimeError(f"linalg.vector_norm cannot compute the {ord} norm on an empty "
+                               "tensor because the operation does not have an identity")
+    if dtype is not None and input._data.dtype in dtypes.HALF_TYPES:
+        input = input.to(dtype)  # else the result would be rounded to 16 bits
+    return _vector_norm(input, ord=ord, dim=dims, keepdim=keepdim, dtype=dtype)
+
+
+def _require_norm(input: Any, ord: Any, dtype: Any) -> None:
+    name, own = "linalg.vector_norm", input.dtype
+    if isinstance(ord, complex):
+        raise RuntimeError(f"{name}: Expected a non-complex scalar as the order of norm.")
+    if not (own.is_floating_point or own.is_complex):
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got "
+                           f"{own.scalar_name}")
     if dtype is not None:
-        input = input.to(dtype)
-    if input._data.dtype.kind in "biu":
-        raise RuntimeError("linalg.vector_norm: Expected a floating point or complex tensor as "
-                           f"input. Got {input.dtype.scalar_name}")
-    return _vector_norm(input, ord=ord, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+        require_norm_dtype(name, own, dtype)
 
 
-@takes_out
-def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False,
-         dtype: Any = None) -> Any:
-    """The p-norm of the elements; "fro" (the default) is the 2-norm."""
-    if p == "nuc":
-        raise NotImplementedError("norm(p='nuc') is not in minigrad yet")
-    return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
+def require_norm_dtype(name: str, own: Any, dtype: Any) -> None:
+    """Refuse a `dtype` that is of another kind than the input's own, or narrower."""
+    if not (dtype.is_floating_point or dtype.is_complex):
+        raise RuntimeError(f"{name}: dtype should be floating point or complex, but got "
+                           f"{dtype.scalar_name}")
+    if own.is_complex != dtype.is_complex:
+        kind = "complex" if own.is_complex else "real"
+        raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs, but got "
+                           f"{dtype.scalar_name}")
+    if dtypes.promote_types(own, dtype) is not dtype:
+        raise RuntimeError(f"{name}: the dtype of the input ({own.scalar_name}) should be "
+                           f"convertible without narrowing to the specified dtype "
+                           f"({dtype.scalar_name})")
 
 
 @primitive(promote="default", name="dist")
