@@ -35,11 +35,17 @@ from .names import missing_in
 from .ops.activation import (
     celu, hardshrink, prelu, relu, rrelu, selu, threshold,
 )
+from .ops.adaptive_avg_pooling import (
+    adaptive_avg_pool1d,
+)
 from .ops.adaptive_max_pooling import (
     adaptive_max_pool1d,
 )
 from .ops.arithmetic import (
     add, div, mul, neg, pow, rsub, sub, true_divide,
+)
+from .ops.avg_pooling import (
+    avg_pool1d,
 )
 from .ops.bessel import (
     i0,
@@ -120,6 +126,7 @@ from .ops.joining import (
     concatenate, dstack, hstack, row_stack, stack, vstack,
 )
 from .ops.linalg_norm import norm
+from .ops.linalg_products import chain_matmul, cross, matrix_power, vander
 from .ops.lu import (
     lu, lu_solve, lu_unpack,
 )
@@ -161,9 +168,7 @@ from .ops.pointwise import (
 from .ops.probability_loss import (
     kl_div, poisson_nll_loss,
 )
-from .ops.products import (
-    bilinear, chain_matmul, cross, inner, kron, matrix_power, tensordot, trace,
-)
+from .ops.products import bilinear, inner, kron, tensordot, trace
 from .ops.put import (
     as_strided_scatter, masked_scatter, nonzero_static, put, resize_as_, unravel_index,
 )

@@ -12,9 +12,14 @@ from .ops.ldl import ldl_factor, ldl_factor_ex, ldl_solve
 from .ops.linalg_errors import LinAlgError
 from .ops.linalg_norm import cond, matrix_norm
 from .ops.linalg_norm import linalg_norm as norm
+from .ops.linalg_products import linalg_cross as cross
+from .ops.linalg_products import linalg_diagonal as diagonal
+from .ops.linalg_products import linalg_vander as vander
+from .ops.linalg_products import matrix_power, multi_dot, vecdot
 from .ops.lu import linalg_lu as lu
 from .ops.lu import linalg_lu_solve as lu_solve
 from .ops.lu import lu_factor, lu_factor_ex
+from .ops.matmul import matmul
 from .ops.qr import householder_product
 from .ops.qr import linalg_qr as qr
 from .ops.reduction import vector_norm
@@ -24,9 +29,11 @@ from .ops.svd import svdvals
 from .ops.triangular import solve_triangular
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "cond", "det", "eig", "eigh", "eigvals", "eigvalsh",
-    "householder_product", "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu",
-    "lu_factor", "lu_factor_ex", "lu_solve", "matrix_norm", "norm", "qr", "slogdet", "solve", "solve_ex",
-    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vector_norm",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh",
+    "eigvals", "eigvalsh", "householder_product", "inv", "inv_ex", "ldl_factor",
+    "ldl_factor_ex", "ldl_solve", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul",
+    "matrix_norm", "matrix_power", "multi_dot", "norm", "qr", "slogdet", "solve", "solve_ex",
+    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
+    "vector_norm",
 ]
 __getattr__ = missing_in(__name__)

@@ -27,6 +27,7 @@ from .ops import (
     indexing,
     integers,
     linalg_norm,
+    linalg_products,
     matmul_inplace,
     parts,
     pointwise,
@@ -347,7 +348,7 @@ class Tensor(TensorBase):
     # --- reduction, sorting
     all, any, sum = reduction.all, reduction.any, reduction.sum
     mean, prod, var = reduction.mean, reduction.prod, reduction.var
-    std, norm, dist = reduction.std, linalg_norm.norm, reduction.dist
+    std, norm, dist = reduction.std, linalg_norm.norm_method, reduction.dist
     count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
     logsumexp, max, min = reduction.logsumexp, extremes.max, extremes.min
     amax, amin, aminmax = extremes.amax, extremes.amin, extremes.aminmax
@@ -427,7 +428,7 @@ class Tensor(TensorBase):
     addr, addr_ = ops_matmul.addr, matmul_inplace.addr_
     addbmm, addbmm_ = ops_matmul.addbmm, matmul_inplace.addbmm_
     baddbmm, baddbmm_ = ops_matmul.baddbmm, matmul_inplace.baddbmm_
-    matrix_power, cross = products.matrix_power, products.cross
+    matrix_power, cross = linalg_products.matrix_power, linalg_products.cross
     __matmul__ = operator(ops_matmul.matmul)
 
     def __rmatmul__(self, other):

@@ -6,12 +6,20 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, THREADS)  # read once, when NumPy and torch load
 
 HERE = Path(__file__).parent
+
+# `--hypothesis-profile nightly` looks for new examples; else they are the same in every run.
+settings.register_profile("nightly", max_examples=2000, deadline=None, print_blob=True,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("nightly"), max_examples=100,
+                          derandomize=True, database=None)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser):

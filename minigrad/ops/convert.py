@@ -11,6 +11,7 @@ from .. import dtypes
 from ..core import TensorBase, mode, version_of, wrap
 from ..device import device, host
 from ..primitive import derivative, primitive
+from .strided import has_channels_last
 
 
 @primitive(promote="exact", name="ToCopy", node_name="ToCopyBackward0")
@@ -80,19 +81,7 @@ def _lies(data: Any, format: str | None) -> bool:
         raise RuntimeError("required rank 4 tensor to use channels_last format")
     if format not in ("channels_last", "contiguous_format"):
         return True
-    return _has_channels_last(data) == (format == "channels_last")
-
-
-def _has_channels_last(data: Any) -> bool:
-    if data.ndim != 4 or 0 in data.shape or data.strides[1] == 0:
-        return False
-    least = 0
-    for dim in (1, 3, 2, 0):
-        stride = data.strides[dim]
-        if stride < least or dim == 0 and least == data.strides[1]:
-            return False
-        least = stride * data.shape[dim]
-    return True
+    return has_channels_last(data) == (format == "channels_last")
 
 
 def type_as(input: Any, other: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 
 def wrap_dim(dim: int, ndim: int) -> int:
@@ -24,3 +25,27 @@ def wrap_dims(dims: int | Iterable[int] | None, ndim: int) -> tuple[int, ...]:
         if wrapped.count(dim) > 1:
             raise RuntimeError(f"dim {dim} appears multiple times in the list of dims")
     return wrapped
+
+
+def int_tuple(name: str, argument: str, position: int, value: Any) -> tuple[int, ...]:
+    """One int or several, for the argument at `position` of the function `name`, as a tuple."""
+    if type(value) is int:
+        return (value,)
+    if not isinstance(value, list | tuple):
+        if not _is_index(value):
+            raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be tuple "
+                            f"of ints, not {type(value).__name__}")
+        return (value.__index__(),)
+    for place, each in enumerate(value):
+        if not _is_index(each):
+            kind = type(each).__name__
+            raise TypeError(f"{name}(): argument '{argument}' " + (
+                f'failed to unpack the object at pos {place + 1} with error "type must be tuple '
+                f'of ints,but got {kind}"' if place else
+                f"(position {position}) must be tuple of ints, but found element of type {kind} "
+                "at pos 0"))
+    return tuple([each.__index__() for each in value])
+
+
+def _is_index(value: Any) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool)

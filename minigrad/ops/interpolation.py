@@ -11,20 +11,12 @@ import numpy as np
 
 from .. import dtypes
 from ..primitive import derivative, no_kernel, primitive
+from .adaptive_avg_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .resampling import resample, spread, tables
+from .strided import laid_out_as
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_bilinear2d_aa",
            "upsample_nearest"]
-
-
-def _channels_last(data: Any) -> bool:
-    """Whether the channels of an image or a volume lie next to one another in memory."""
-    expected = data.dtype.itemsize
-    for dim in (1, *range(data.ndim - 1, 1, -1), 0):
-        if data.shape[dim] > 1 and data.strides[dim] != expected:
-            return False
-        expected *= data.shape[dim]
-    return data.ndim > 3 and data.shape[1] > 1
 
 
 # --- one op and its gradient for each kind -------------------------------------------------------
@@ -36,9 +28,7 @@ def _interpolation(name: str, camel: str, kind: str, refuses: dict[str, str]) ->
         real = np.float64 if input.dtype.kind == "u" else input.dtype.type
         result = resample(xp, input, tables(kind, input.shape[2:], output_size, align_corners,
                                             scales, real))
-        if _channels_last(input):
-            result = xp.moveaxis(xp.ascontiguousarray(xp.moveaxis(result, 1, -1)), -1, 1)
-        return result
+        return laid_out_as(xp, result, input)
 
     def backward_kernel(xp, grad_output, *, sizes, align_corners, scales):
         return spread(xp, grad_output, tables(kind, sizes, grad_output.shape[2:], align_corners,
@@ -118,6 +108,7 @@ def _named(sizes: Sequence[int]) -> str:
 # --- public --------------------------------------------------------------------------------------
 
 _NEAREST = ("nearest", "area", "nearest-exact")
+_AREA = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
 _DIMS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
 
 
@@ -145,7 +136,7 @@ def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: st
     if mode == "lanczos" and ndim == 4 and not antialias:
         raise ValueError("Lanczos mode requires antialias=True")
     if mode == "area" and 3 <= ndim <= 5:
-        raise NotImplementedError("minigrad has no mode 'area' of interpolate yet")
+        return _AREA[ndim - 3](input, sizes)
     if antialias:
         mode = f"{mode} antialiased"
     if (mode, ndim - 2) not in _OPS:

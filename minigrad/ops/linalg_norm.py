@@ -7,6 +7,7 @@ from typing import Any
 
 from ..out import takes_out
 from .dims import wrap_dim
+from .lapack import castable
 from .linalg_errors import require_inexact, require_matrix, require_square, require_tensors
 from .reduction import require_norm_dtype, vector_norm
 from .solve import inv_ex
@@ -22,8 +23,10 @@ __all__ = ["norm"]
 _OF_SINGULAR_VALUES = {2: "amax", -2: "amin", "nuc": "sum"}
 _OF_SUMS = {1: "amax", -1: "amin", math.inf: "amax", -math.inf: "amin"}
 
+_REFUSED_OUT = "{} expected out tensor dtype {{found}} but got: {{wanted}}"
 
-@takes_out(name="linalg_matrix_norm")
+
+@takes_out(name="linalg_matrix_norm", words=_REFUSED_OUT.format("linalg.matrix_norm"))
 def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *,
                 dtype: Any = None) -> Any:
     r"""A norm of the matrices in two dimensions of A: "fro" $\sqrt{\sum_{ij} |a_{ij}|^2}$, "nuc"
@@ -52,14 +55,22 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
         sums = vector_norm(A, 1, (row,), keepdim, dtype=dtype)
         if not keepdim and row < column:
             column -= 1
-        return getattr(sums, _OF_SUMS[ord])(column, keepdim)
+        return _chosen(sums, _OF_SUMS[ord], column, keepdim)
     others = [each for each in range(A._data.ndim) if each not in (row, column)]
     order = [*others, row, column]
     values = svdvals((A if dtype is None else A.to(dtype)).permute(order))
-    result = getattr(values, _OF_SINGULAR_VALUES[ord])(-1, keepdim)
+    result = _chosen(values, _OF_SINGULAR_VALUES[ord], -1, keepdim)
     if not keepdim:
         return result
     return result.unsqueeze(-1).permute([order.index(each) for each in range(len(order))])
+
+
+def _chosen(values: Any, how: str, dim: int, keepdim: bool) -> Any:
+    """The largest, the smallest or the sum of the values along `dim`; of none the largest is 0, a
+    constant."""
+    if how == "amax" and not values._data.shape[dim]:
+        return values.detach().sum(dim, keepdim)
+    return getattr(values, how)(dim, keepdim)
 
 
 def _number(ord: Any) -> str:
@@ -69,7 +80,7 @@ def _number(ord: Any) -> str:
 
 # --- vectors or matrices -------------------------------------------------------------------------
 
-@takes_out(name="linalg_norm")
+@takes_out(name="linalg_norm", words=_REFUSED_OUT.format("linalg.norm"))
 def linalg_norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *,
                 dtype: Any = None) -> Any:
     """A vector norm (over one dimension, or all where `ord` is not given either) or a matrix norm
@@ -89,20 +100,26 @@ def linalg_norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = Fa
     return vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
 
 
-@takes_out
-def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False,
+def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None,
          dtype: Any = None) -> Any:
     """The p-norm of the elements; "fro" (the default) is the 2-norm, "nuc" that of matrices."""
     dims = [dim] if isinstance(dim, int) else dim
     if isinstance(p, str) and not (p == "fro" and (dims is None or len(dims) <= 2)):
         dims = range(input._data.ndim) if dims is None else dims
-        return matrix_norm(input, p, dims, keepdim, dtype=dtype)
-    return vector_norm(input, 2.0 if p in ("fro", None) else p, dims, keepdim, dtype=dtype)
+        return matrix_norm(input, p, dims, keepdim, dtype=dtype, out=out)
+    return vector_norm(input, 2.0 if p in ("fro", None) else p, dims, keepdim, dtype=dtype,
+                       out=out)
+
+
+def norm_method(self: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False,
+                dtype: Any = None) -> Any:
+    """`norm` as a method, which has no `out`."""
+    return norm(self, p, dim, keepdim, dtype=dtype)
 
 
 # --- condition -----------------------------------------------------------------------------------
 
-@takes_out(name="linalg_cond")
+@takes_out(name="linalg_cond", check=castable("linalg.cond", "result")[0])
 def cond(input: Any, p: Any = None) -> Any:
     r"""$\|A\| \cdot \|A^{-1}\|$ in the norm of order `p`; for 2, the default, the quotient of the
     largest and the smallest singular value. Infinite for a singular matrix."""
@@ -111,9 +128,9 @@ def cond(input: Any, p: Any = None) -> Any:
         raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
     if p not in (None, "fro", *_OF_SINGULAR_VALUES, *_OF_SUMS):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {_number(p)}")
+    if not isinstance(p, str) and not input._data.size:
+        return _conditions_of_nothing(input)
     if p in (None, 2, -2):
-        if not input._data.size:
-            return _conditions_of_nothing(input)
         values = svdvals(input)
         largest, smallest = values.narrow(-1, 0, 1), values.narrow(-1, -1, 1)
         quotient = smallest / largest if p == -2 else largest / smallest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..autocast_rules import full_precision
@@ -14,7 +15,8 @@ from .views import broadcast_tensors
 
 __all__ = [
     "cosine_embedding_loss", "cosine_similarity", "hinge_embedding_loss", "margin_ranking_loss",
-    "pairwise_distance", "soft_margin_loss", "triplet_margin_loss"]
+    "pairwise_distance", "soft_margin_loss", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss"]
 
 
 @full_precision
@@ -75,6 +77,15 @@ def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float
                         reduction: str = "mean") -> Any:
     r"""$\max(0, m + d(a, p) - d(a, n))$."""
     reduction = reduction_name(size_average, reduce, reduction)
+    _check_triplet(anchor, positive, negative, margin)
+    near = pairwise_distance(anchor, positive, p, eps)
+    far = pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = far.minimum(pairwise_distance(positive, negative, p, eps))
+    return reduce_loss((add_double(near, margin) - far).clamp_min(0), reduction)
+
+
+def _check_triplet(anchor: Any, positive: Any, negative: Any, margin: float) -> None:
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     dims = [each._data.ndim for each in (anchor, positive, negative)]
@@ -82,11 +93,21 @@ def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float
         raise RuntimeError("The anchor, positive, and negative tensors are expected to have the "
                            "same number of dimensions, but got: anchor {}D, positive {}D, and "
                            "negative {}D inputs".format(*dims))
-    near = pairwise_distance(anchor, positive, p, eps)
-    far = pairwise_distance(anchor, negative, p, eps)
+
+
+def triplet_margin_with_distance_loss(
+        anchor: Any, positive: Any, negative: Any, *,
+        distance_function: Callable[[Any, Any], Any] | None = None, margin: float = 1.0,
+        swap: bool = False, reduction: str = "mean") -> Any:
+    r"""$\max(0, m + d(a, p) - d(a, n))$ for any distance $d$; `pairwise_distance` if none is
+    given."""
+    reduction_name(None, None, reduction)
+    _check_triplet(anchor, positive, negative, margin)
+    distance = distance_function or pairwise_distance
+    near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
-        far = far.minimum(pairwise_distance(positive, negative, p, eps))
-    return reduce_loss((add_double(near, margin) - far).clamp_min(0), reduction)
+        far = far.minimum(distance(positive, negative))
+    return reduce_loss((margin + near - far).clamp_min(0), reduction)
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..device import add_at
 from ..primitive import derivative, primitive
+from .dims import int_tuple
 
 __all__ = [
     "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices",
@@ -165,35 +166,43 @@ with_backward(_max_pool3d, "MaxPool3DWithIndices", 3)
 
 # --- arguments -----------------------------------------------------------------------------------
 
-def per_dim(name: str, what: str, value: Any, count: int) -> tuple[int, ...]:
+_POSITIONS = {"kernel_size": 2, "stride": 3, "padding": 4, "dilation": 5}
+_WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
+
+
+def per_dim(name: str, what: str, value: Any, count: int, verb: str = "must either be"
+            ) -> tuple[int, ...]:
     """One number for every dimension, or a number for each."""
-    values = (value,) if isinstance(value, int) else tuple(value)
+    values = int_tuple(name, what, _POSITIONS[what], value)
     if len(values) not in (1, count):
-        dims = "ints" if count > 1 else "int"
-        raise RuntimeError(f"{name}: {what} must either be a single int, or a tuple of {count} "
-                           f"{dims}")
+        omitted = "omitted, " if what == "stride" else ""
+        raise RuntimeError(f"{name}: {what} {verb} {omitted}a single int, or a tuple of "
+                           f"{_WORDS[count]}")
     return values * count if len(values) == 1 else values
 
 
-def _check_padding(kernel, padding, dilation):
+def check_padding(kernel, padding, dilation):
     for k, p, d in zip(kernel, padding, dilation, strict=True):
         if p < 0:
             raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
-        if p > (d * (k - 1) + 1) // 2:
+        if p > int((d * (k - 1) + 1) / 2):  # rounded to zero: a negative kernel is found later
             raise RuntimeError("pad should be at most half of effective kernel size, but got "
                                f"pad={p}, kernel_size={k} and dilation={d}")
+
+
+def check_volume(name: str, shape: tuple) -> None:
+    """Of (N, C, D, H, W) only N may be 0. torch's words name the size, not the dimension."""
+    if 0 in shape[len(shape) - 4:]:
+        raise RuntimeError(f"{name}(): Expected input's non-batch dimensions to have positive "
+                           f"length, but input has a shape of {list(shape)} and non-batch "
+                           "dimension 0 has length zero!")
 
 
 def _check_input(input: Any, spatial: int) -> None:
     shape = input._data.shape
     lead = len(shape) - spatial
     if spatial == 3 and lead in (1, 2):
-        for dim, size in enumerate(shape[lead - 1:]):
-            if not size:
-                raise RuntimeError(
-                    "max_pool3d_with_indices_out_cpu_template(): Expected input's non-batch "
-                    "dimensions to have positive length, but input has a shape of "
-                    f"{list(shape)} and non-batch dimension {dim} has length zero!")
+        check_volume("max_pool3d_with_indices_out_cpu_template", shape)
     if lead not in (1, 2) or 0 in shape[lead - 1:]:
         raise RuntimeError(f"Expected {spatial + 1}D or {spatial + 2}D (batch mode) tensor with "
                            f"optional 0 dim batch size for input, but got:{list(shape)}")
@@ -205,14 +214,14 @@ def _max_pool(function: Any, spatial: int, input: Any, kernel_size: Any, stride:
     kernel = per_dim(name, "kernel_size", kernel_size, spatial)
     stride = kernel if stride in (None, (), []) else per_dim(name, "stride", stride, spatial)
     padding = per_dim(name, "padding", padding, spatial)
-    dilation = per_dim(name, "dilation", dilation, spatial)
+    dilation = per_dim(name, "dilation", dilation, spatial, "must be either")
     for each in kernel:
         if each <= 0:
             raise RuntimeError("kernel size should be greater than zero, but got kernel size: "
                                f"{list(kernel)}")
     if 0 in stride:
         raise RuntimeError("stride should not be zero")
-    _check_padding(kernel, padding, dilation)
+    check_padding(kernel, padding, dilation)
     if min(dilation) <= 0:
         raise RuntimeError(f"dilation should be greater than zero, but got dilation: "
                            f"{list(dilation)}")
@@ -259,7 +268,7 @@ def max_pool1d_with_indices(input: Any, kernel_size: Any, stride: Any = None, pa
         if value[0] <= 0:
             raise RuntimeError(f"max_pool1d() {what} must be greater than zero, but got "
                                f"{value[0]}")
-    _check_padding(kernel, padding, dilation)
+    check_padding(kernel, padding, dilation)
     size = pooled_size(shape[-1], kernel[0], stride[0], padding[0], dilation[0], ceil_mode)
     if size <= 0:
         raise RuntimeError(f"max_pool1d() Invalid computed output size: {size}")

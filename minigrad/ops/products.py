@@ -9,13 +9,10 @@ import numpy as np
 
 from ..out import takes_out
 from ..primitive import derivative, primitive
-from .creation import eye
-from .dims import wrap_dim, wrap_dims
-from .matmul import C_NAMES, require_dtype_of
+from .dims import wrap_dims
 from .views import unsafe_view
 
-__all__ = [
-    "bilinear", "chain_matmul", "cross", "inner", "kron", "matrix_power", "tensordot", "trace"]
+__all__ = ["bilinear", "inner", "kron", "tensordot", "trace"]
 
 # --- bilinear ------------------------------------------------------------------------------------
 
@@ -146,115 +143,3 @@ def trace(input: Any) -> Any:
         raise RuntimeError("trace: expected a matrix, but got tensor with dim "
                            f"{input._data.ndim}")
     return _trace(input)
-
-
-# --- products of several matrices ----------------------------------------------------------------
-
-@takes_out
-def matrix_power(input: Any, n: int) -> Any:
-    """$A^n$ of square matrices, by repeated squaring, for n >= 0."""
-    if not isinstance(n, int):
-        raise TypeError("matrix_power(): argument 'n' (position 2) must be int, not "
-                        f"{type(n).__name__}")
-    shape = input._data.shape
-    if len(shape) < 2:
-        raise RuntimeError("linalg.matrix_power: The input tensor A must have at least 2 "
-                           "dimensions.")
-    if shape[-2] != shape[-1]:
-        raise RuntimeError("linalg.matrix_power: A must be batches of square matrices, but they "
-                           f"are {shape[-2]} by {shape[-1]} matrices")
-    if n < 0:
-        raise NotImplementedError("minigrad has no matrix inverse yet: matrix_power needs n >= 0")
-    if n < 2:
-        result = input.clone(memory_format="contiguous")
-        return result if n else result.copy_(eye(shape[-1], dtype=input.dtype,
-                                                    device=input.device))
-    if n == 3:
-        return input @ input @ input
-    result = None
-    while n:
-        if n & 1:
-            result = input if result is None else result @ input
-        n >>= 1
-        if n:
-            input = input @ input
-    return result
-
-
-@takes_out
-def chain_matmul(*matrices: Any) -> Any:
-    """The product of matrices in the order that takes the fewest multiplications."""
-    _check_chain(matrices)
-    if len(matrices) == 1:
-        return matrices[0].clone()
-    sizes = [matrices[0]._data.shape[0]] + [each._data.shape[1] for each in matrices]
-    count = len(matrices)
-    cost = {(i, i): 0 for i in range(count)}
-    split = {}
-    order = -1 if count == 3 else 1  # of equals torch takes (AB)C, but A(B(CD))
-    for length in range(1, count):
-        for first in range(count - length):
-            last = first + length
-            cost[first, last], split[first, last] = min(
-                (cost[first, k] + cost[k + 1, last] + sizes[first] * sizes[k + 1]
-                 * sizes[last + 1], order * k) for k in range(first, last))
-
-    def product(first: int, last: int) -> Any:
-        if first == last:
-            return matrices[first]
-        k = abs(split[first, last])
-        return product(first, k).mm(product(k + 1, last))
-
-    return product(0, count - 1).view(sizes[0], sizes[-1])
-
-
-def _check_chain(matrices: tuple) -> None:
-    if not matrices:
-        raise RuntimeError("chain_matmul(): Expected one or more matrices")
-    for each in matrices:
-        if each._data.ndim != 2:
-            raise RuntimeError(f"Tensor dimension is {each._data.ndim}, expected 2 instead.")
-    for i, (a, b) in enumerate(zip(matrices, matrices[1:], strict=False)):
-        if b._data.dtype is not matrices[0]._data.dtype:
-            raise RuntimeError("multi_dot(): all tensors must have be the same dtype but tensor 0 "
-                               f"is {C_NAMES[matrices[0].dtype.name]} and tensor {i + 1} "
-                               f"{C_NAMES[b.dtype.name]}")
-        if a._data.shape[1] != b._data.shape[0]:
-            raise RuntimeError(f"multi_dot(): tensors {i} and {i + 1} with shapes "
-                               f"{list(a._data.shape)} and {list(b._data.shape)} cannot be "
-                               "multiplied")
-
-
-# --- cross ---------------------------------------------------------------------------------------
-
-@primitive(promote="exact", name="linalg_cross")
-def _cross(xp, input, other, *, dim):
-    r"""$y_i = a_{i+1} b_{i+2} - a_{i+2} b_{i+1}$, indices modulo 3; so
-    $\bar a = b^* \times \bar y$ and $\bar b = \bar y \times a^*$."""
-    a, b = xp.moveaxis(input, dim, 0), xp.moveaxis(other, dim, 0)
-    return xp.stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], axis=dim)
-
-
-derivative(_cross,
-    input=lambda g, other, dim: _cross(other.conj(), g, dim=dim),
-    other=lambda g, input, dim: _cross(g, input.conj(), dim=dim))
-
-
-@takes_out
-def cross(input: Any, other: Any, dim: int | None = None) -> Any:
-    """The vector product along a dimension of size 3 (the first such by default)."""
-    a, b = input._data.shape, other._data.shape
-    if dim is None:
-        if 3 not in a:
-            raise RuntimeError("no dimension of size 3 in input")
-        dim = a.index(3)
-    if len(a) != len(b):
-        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
-    dim = wrap_dim(dim, len(a))
-    if not a[dim] == b[dim] == 3:
-        raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {a[dim]} "
-                           f"and {b[dim]}")
-    if input.dtype.name == "bool":
-        raise NotImplementedError("\"cross\" not implemented for 'Bool'")
-    require_dtype_of(input, other)
-    return _cross(input, other, dim=dim)
