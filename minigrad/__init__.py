@@ -80,6 +80,7 @@ from .ops.creation import (
     arange, empty, empty_like, empty_strided, eye, fill, full, full_like, linspace, logspace,
     ones, ones_like, range, scalar_tensor, tril_indices, triu_indices, zero_, zeros, zeros_like,
 )
+from .ops.ctc_loss import ctc_loss_by_number as ctc_loss
 from .ops.cumulative import (
     cumprod, cumsum, logcumsumexp,
 )
@@ -97,6 +98,9 @@ from .ops.einsum import (
 )
 from .ops.embedding import (
     embedding,
+)
+from .ops.embedding_bag import (
+    embedding_bag,
 )
 from .ops.extremes import (
     amax, amin, aminmax, argmax, argmin, max, median, min,

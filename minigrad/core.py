@@ -349,9 +349,20 @@ def accumulator(leaf: TensorBase) -> AccumulateGrad:
     return node
 
 
-def edge_of(tensor: TensorBase) -> Edge:
+def is_cut_off(tensor: TensorBase) -> bool:
+    """Whether this is a view made under no_grad. It says that it requires a gradient, because its
+    base does, but none gets anywhere from it."""
+    view = tensor._view
+    return view is not None and not view.requires_grad and tensor.grad_fn is None
+
+
+def edge_of(tensor: TensorBase) -> Edge | None:
     """Where this tensor's gradient goes."""
-    node = tensor.grad_fn or accumulator(tensor)
+    node = tensor.grad_fn
+    if node is None:
+        if is_cut_off(tensor):
+            return None
+        node = accumulator(tensor)
     data = tensor._data
     return node, tensor._output, data.shape, data.dtype
 

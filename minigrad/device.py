@@ -173,3 +173,8 @@ def combine_at(xp: ModuleType, function: str, target: Any, key: tuple, values: A
 
 
 _CUPY_ADDS = ("float16", "float32", "float64", "int32", "uint32", "uint64")
+
+
+def address(array: Any) -> int:
+    """Where the array's first element lies in memory."""
+    return array.ctypes.data if hasattr(array, "ctypes") else array.data.ptr

@@ -33,18 +33,22 @@ from .core import (
     wrap,
 )
 from .ops.strided import Geometry, copy, geometry, strided_view
-from .out import check_no_overlap
+from .overlap import check_apart, check_no_overlap
 
 
-def inplace(function: Callable, name: str | None = None, words: str | None = None) -> Callable:
+def inplace(function: Callable, name: str | None = None, words: str | None = None,
+            exact: bool = True) -> Callable:
     """The in-place form of an op: compute, write over the first argument, return it.
 
     `words` is what torch says where the result does not fit, if it has other words for this op.
+    `exact`: an argument may be what is written (Note [Overlapping memory]).
     """
     op = getattr(function, "op", None)
     direct = op is not None and op.takes_out
 
     def call(self, *args, **kwargs):
+        if self._counter is not None:
+            check_apart(self, args, exact)
         recording = mode.grad and needs_gradient(self, args, kwargs)
         if recording:
             check_may_record(self)

@@ -16,6 +16,7 @@ from typing import Any
 from . import dtypes
 from .core import TensorBase, mode, version_of
 from .device import ARRAY_MODULES
+from .overlap import check_no_overlap
 
 
 def takes_out(function: Callable | None = None, *, casts: bool = False,
@@ -138,12 +139,3 @@ def resize(tensor: Any, shape: tuple[int, ...]) -> None:
         larger[:memory.size] = memory
         memory = larger
     tensor._data = memory[:count].reshape(shape)
-
-
-def check_no_overlap(data: Any) -> None:
-    """Refuse to write where several elements are one place in memory (an expanded tensor)."""
-    if data.size and 0 in data.strides and any(stride == 0 and size > 1 for stride, size
-                                 in zip(data.strides, data.shape, strict=True)):
-        raise RuntimeError("unsupported operation: more than one element of the written-to tensor "
-                           "refers to a single memory location. Please clone() the tensor before "
-                           "performing the operation.")

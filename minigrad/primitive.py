@@ -478,6 +478,10 @@ def view(kernel: Callable | None = None, *, name: str | None = None, overload: i
 def link(result: TensorBase, input: TensorBase, origin: str) -> None:
     """Make `result` a view of the memory of `input`."""
     counter = result._counter = version_of(input)
-    base = input if input._view is None else input._view.base
+    base = input
+    if input._view is not None:
+        base = input._view.base
+        if origin == "view":
+            origin = input._view.origin  # a view of a view that must not be written
     result._view = View(base, counter.count, origin)
     result._tracked = True

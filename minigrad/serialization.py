@@ -22,9 +22,8 @@ import numpy as np
 
 from . import dtypes
 from .core import TensorBase, wrap
-from .device import device, host, move
+from .device import address, device, host, move
 from .nn.parameter import Parameter, adopt
-from .ops.strided import address
 from .tensor import Size, Tensor
 
 ALLOWED: dict[tuple[str, str], Any] = {

@@ -7,6 +7,7 @@ import math
 
 from . import core, dtypes, graph, legacy_types, printing
 from .core import TensorBase
+from .device import address
 from .inplace import inplace
 from .ops import (
     activation,
@@ -155,11 +156,11 @@ class Tensor(TensorBase):
 
     def storage_offset(self):
         data = self._data
-        start = strided.address(strided.memory_of(data))
-        return (strided.address(data) - start) // data.dtype.itemsize
+        start = address(strided.memory_of(data))
+        return (address(data) - start) // data.dtype.itemsize
 
     def data_ptr(self):
-        return strided.address(self._data)
+        return address(self._data)
 
     def is_contiguous(self, memory_format=None):
         return builtins.bool(self._data.flags.c_contiguous)

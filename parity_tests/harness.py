@@ -216,7 +216,7 @@ class _Side:
                  for gradient, master in zip(self.first, masters, strict=True)
                  if gradient is not None and gradient.requires_grad]
         if not pairs:
-            return [None] * len(variables)
+            return (None,) * len(variables)
         gradients, weights = zip(*pairs, strict=True)
         return self.lib.autograd.grad(gradients, variables, weights, allow_unused=True)
 

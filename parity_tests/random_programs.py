@@ -94,10 +94,10 @@ VIEWS: dict[str, Callable] = {
     "narrow": lambda lib, a, b, n: a.narrow(*_place(a, n), 1),
     "expand": lambda lib, a, b, n: a.expand(2, *a.shape),
     "diagonal": lambda lib, a, b, n: a.diagonal(),
-    "unfold": lambda lib, a, b, n: a.unfold(_dim(a, n), 2, 1),
+    "unfold": lambda lib, a, b, n: a.unfold(_dim(a, n), 2, 2),
     "split": lambda lib, a, b, n: a.split(1, _dim(a, n))[0],
     "unbind": lambda lib, a, b, n: a.unbind(_dim(a, n))[-1],
-    "as_strided": lambda lib, a, b, n: a.as_strided((2, 2), (1, 1)),
+    "as_strided": lambda lib, a, b, n: a.as_strided((2, 1), (2, 1)),
     "detach": lambda lib, a, b, n: a.detach(),
     "view_as": lambda lib, a, b, n: a.view_as(a),
 }
@@ -154,7 +154,8 @@ def run(lib: Any, program: list[Step], masters: list[Any], device: str) -> Outco
             tensors.append(made)
 
     histories = [(tensor.requires_grad, tensor.is_leaf, tensor._is_view(), tensor._version,
-                  graph_signature(tensor, leaves)) for tensor in tensors]
+                  _try(lambda tensor=tensor: graph_signature(tensor, leaves)))
+                 for tensor in tensors]
     outputs = [tensor for tensor in tensors[-4:] if tensor.requires_grad]
     weights = [lib.linspace(-1, 1, output.numel(), dtype=output.dtype, device=device)
                .view(output.shape).requires_grad_() for output in outputs]
@@ -176,7 +177,8 @@ def _try(act: Callable) -> tuple[Any, str | None]:
     try:
         return act(), None
     except Exception as error:  # which error is what is compared
-        return None, f"{type(error).__name__}: {normalise(str(error))}"
+        words = normalise(str(error)).partition(" Hint: ")[0]  # minigrad's hint says more
+        return None, f"{type(error).__name__}: {words}"
 
 
 # Thirty operations and two derivatives stack their roundings.

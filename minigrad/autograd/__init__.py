@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import engine
-from ..core import TensorBase, wrap
+from ..core import TensorBase, is_cut_off, wrap
 from ..device import array_module
 from ..names import missing_in
 from .function import Function, FunctionCtx
@@ -139,7 +139,7 @@ def _initial_gradients(roots: tuple, gradients: tuple) -> list:
 
 def _check_roots(roots: tuple) -> None:
     for position, root in enumerate(roots):
-        if not root.requires_grad:
+        if not root.requires_grad or is_cut_off(root):
             raise RuntimeError(f"element {position} of tensors does not require grad and does not "
                                "have a grad_fn")
 

@@ -7,6 +7,7 @@ dimension by dimension: 3 + 3 additions instead of 9, the later ones on an array
 already. Along one dimension there are two ways. *Offset by offset*: the elements at one offset of
 all windows at once are one strided slice, so a kernel of k costs k additions of whole arrays.
 *Window by window*, where there are fewer windows than offsets, or they are not evenly spaced.
+One window that holds everything is a sum of rows.
 
 A running sum would cost the same for any k, but cancels digits, and one infinite element would
 make everything after it nan.
@@ -30,6 +31,7 @@ from ..primitive import derivative, no_kernel, primitive
 from .arithmetic import div_rounded
 from .dims import int_tuple
 from .max_pooling import check_padding, check_volume, per_dim, pooled_size
+from .softmax import row_sums
 from .strided import laid_out_as
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d"]
@@ -78,88 +80,116 @@ def even_windows(size: int, count: int, kernel: int, stride: int, padding: int) 
 
 def window_sums(xp: Any, input: Any, axis: int, windows: Windows) -> Any:
     """The sum of each window along `axis`: see Note [Box sums]."""
-    rows = xp.moveaxis(input, axis, 0)
-    steps, count = windows.steps, len(windows.begins)
-    if windows.full >= 2:
+    rows, steps = input.swapaxes(axis, 0), windows.steps
+    if windows.full > 1:
         total = rows[steps[0][1]] + rows[steps[1][1]]
-        steps = steps[2:]
+    elif windows.full:
+        total = rows[steps[0][1]].copy(order="K")
     else:
-        total = _zeros(xp, input, axis, count)
-        if not steps:
-            for i, (begin, end) in enumerate(zip(windows.begins, windows.ends, strict=True)):
-                total[i] = rows[begin:end].sum(axis=0)
-    for which, places in steps:
+        total = _zeros(xp, input, axis, len(windows.begins))
+    for which, places in steps[min(windows.full, 2):]:
         total[which] += rows[places]
-    return xp.moveaxis(total, 0, axis)
+    if not steps:
+        for i, (begin, end) in enumerate(zip(windows.begins, windows.ends, strict=True)):
+            total[i] = rows[begin:end].sum(axis=0)
+    return total.swapaxes(axis, 0)
 
 
 def spread_windows(xp: Any, g: Any, axis: int, windows: Windows) -> Any:
     """The transpose of `window_sums`: every place gets the sum of what its windows have."""
-    rows = xp.moveaxis(g, axis, 0)
-    total = _zeros(xp, g, axis, windows.size)
-    if not windows.steps:
-        for i, (begin, end) in enumerate(zip(windows.begins, windows.ends, strict=True)):
-            total[begin:end] += rows[i]
+    rows, total = g.swapaxes(axis, 0), _zeros(xp, g, axis, windows.size)
     for which, places in windows.steps:
         if windows.disjoint:
             total[places] = rows[which]
         else:
             total[places] += rows[which]
-    return xp.moveaxis(total, 0, axis)
+    if not windows.steps:
+        for i, (begin, end) in enumerate(zip(windows.begins, windows.ends, strict=True)):
+            total[begin:end] += rows[i]
+    return total.swapaxes(axis, 0)
 
 
 def _zeros(xp: Any, array: Any, axis: int, count: int) -> Any:
-    """Zeros with `count` places along `axis`, which is moved to the front."""
+    """Zeros with `count` places along `axis`, swapped with the first; laid out as `array`."""
     shape = list(array.shape)
     shape[axis] = count
-    return xp.moveaxis(xp.zeros(shape, array.dtype), axis, 0)
+    return xp.zeros_like(array, shape=tuple(shape)).swapaxes(axis, 0)
 
 
 # --- means over all dimensions -------------------------------------------------------------------
 
 class Plan(NamedTuple):
     """The windows along each of the last dimensions, and what to divide their sums by: a number, or
-    an array with a number for each window."""
+    an array with a number for each window. `axes` are the dimensions where there is anything to
+    sum; `whole`: there is one window, and it holds all."""
 
     windows: tuple[Windows, ...]
     divisor: Any
+    axes: tuple[int, ...]
+    whole: bool
 
 
 def plan_of(windows: Sequence[Windows], counts: Sequence[Sequence[int]]) -> Plan:
     """`counts`: how many elements of a dimension each window counts."""
     if all(len(set(each)) == 1 for each in counts):
-        return Plan(tuple(windows), math.prod(each[0] for each in counts))
-    return Plan(tuple(windows), functools.reduce(np.multiply.outer, map(np.asarray, counts)))
+        divisor: Any = math.prod(each[0] for each in counts)
+    else:
+        divisor = functools.reduce(np.multiply.outer, map(np.asarray, counts))
+    axes = [axis for axis, each in enumerate(windows) if each.lengths() != [1] * each.size]
+    whole = all(each.lengths() == [each.size] for each in windows)
+    return Plan(tuple(windows), divisor, tuple(axes), whole)
 
 
 def window_means(xp: Any, input: Any, plan: Plan) -> Any:
-    """The mean of each window, rows first: the last dimension's slices are the slow ones."""
-    total = input
-    for axis, windows in enumerate(plan.windows, -len(plan.windows)):
-        if not _is_identity(windows):
-            total = window_sums(xp, total, axis, windows)
+    """The mean of each window."""
+    spatial = len(plan.windows)
+    if plan.whole:
+        lead = input.shape[:-spatial]
+        total = row_sums(xp, input.reshape(*lead, math.prod(input.shape[-spatial:])))
+        total = total.reshape(*lead, *[1] * spatial)
+    else:
+        total = _planes_last(xp, input, plan)
+        for axis in plan.axes:  # the last one comes last, on the least elements: it is the slow one
+            total = window_sums(xp, total, axis, plan.windows[axis])
+        total = _rolled(total, total.ndim - spatial)
     divisor = xp.asarray(plan.divisor, total.dtype)
     if total.dtype.kind == "i":
         total = div_rounded.op.kernel(xp, total, divisor, rounding_mode="trunc")
-    elif total is input:
-        total = total / divisor
     else:
-        total /= divisor
-    return laid_out_as(xp, total, input)
+        total = xp.divide(total, divisor, out=total if plan.axes or plan.whole else None)
+    return _laid_out(xp, total, input, spatial)
 
 
 def spread_means(xp: Any, g: Any, plan: Plan, like: Any) -> Any:
     """The transpose of `window_means`, laid out as `like`."""
+    spatial = len(plan.windows)
     total = g / xp.asarray(plan.divisor, g.dtype)
-    for axis, windows in zip(range(-1, -1 - len(plan.windows), -1), reversed(plan.windows),
-                             strict=True):
-        if not _is_identity(windows):
-            total = spread_windows(xp, total, axis, windows)
-    return laid_out_as(xp, total, like)
+    if plan.whole:
+        return _laid_out(xp, xp.broadcast_to(total, like.shape), like, spatial)
+    total = _planes_last(xp, total, plan)
+    for axis in reversed(plan.axes):
+        total = spread_windows(xp, total, axis, plan.windows[axis])
+    return _laid_out(xp, _rolled(total, total.ndim - spatial), like, spatial)
 
 
-def _is_identity(windows: Windows) -> bool:
-    return windows.steps == ((slice(0, windows.size), slice(0, windows.size, 1)),)
+def _laid_out(xp: Any, total: Any, like: Any, spatial: int) -> Any:
+    """Images keep the order of their channels, volumes do not."""
+    return laid_out_as(xp, total, like) if spatial == 2 else xp.ascontiguousarray(total)
+
+
+def _planes_last(xp: Any, array: Any, plan: Plan) -> Any:
+    """The array with its last dimensions first. Going window by window takes slices of few places:
+    then it is worth a copy to have the places of all planes side by side in memory."""
+    array = _rolled(array, len(plan.windows))
+    if all(plan.windows[axis].steps for axis in plan.axes):
+        return array
+    return xp.ascontiguousarray(array)
+
+
+def _rolled(array: Any, count: int) -> Any:
+    """The last `count` dimensions first."""
+    rest = array.ndim - count
+    return array.transpose(*range(rest, array.ndim), *range(rest))
 
 
 # --- the ops -------------------------------------------------------------------------------------
@@ -190,46 +220,50 @@ _avg_pool3d = pooling("avg_pool3d", "AvgPool3D")
 # --- arguments -----------------------------------------------------------------------------------
 
 @functools.lru_cache(maxsize=512)
-def _plan(sizes: tuple, grid: tuple, kernel: tuple, stride: tuple, padding: tuple,
-          count_include_pad: bool, divisor: int | None) -> Plan:
-    windows = [even_windows(*each) for each in zip(sizes, grid, kernel, stride, padding,
-                                                   strict=True)]
-    if divisor is not None:
-        return Plan(tuple(windows), divisor)
-    if count_include_pad:  # with ceil_mode the last window may stick out of the padding, too
-        counts = [[min(k, size + 2 * p - i * s) for i in range(n)]
-                  for size, n, k, s, p in zip(sizes, grid, kernel, stride, padding, strict=True)]
-    else:
-        counts = [each.lengths() for each in windows]
-    return plan_of(windows, counts)
-
-
-def _avg_pool(function: Any, input: Any, kernel: tuple, stride: tuple, padding: tuple,
-              ceil_mode: bool, count_include_pad: bool, divisor: int | None) -> Any:
-    spatial, shape = len(kernel), input._data.shape
+def _plan(shape: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...],
+          padding: tuple[int, ...], ceil_mode: bool, count_include_pad: bool,
+          divisor: int | None) -> Plan:
+    """The windows in an input of this shape, which is checked in the order in which torch does."""
+    spatial = len(kernel)
     if spatial == 3 and len(shape) not in (4, 5):
         raise RuntimeError("non-empty 4D or 5D (batch mode) tensor expected for input")
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     if len(shape) < spatial + 1:
-        span = (f"out of range (expected to be in range of [-{len(shape)}, {len(shape) - 1}], but "
-                f"got {-spatial - 1})" if shape else
-                f"specified as {-spatial - 1} but tensor has no dimensions")
-        raise IndexError(f"Dimension {span}")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [-{len(shape)}, "
+            f"{len(shape) - 1}], but got {-spatial - 1})" if shape else
+            f"Dimension specified as {-spatial - 1} but tensor has no dimensions")
     if 0 in stride:
         raise RuntimeError("stride should not be zero")
     check_padding(kernel, padding, (1,) * spatial)
     _check_positive("kernel size", "k", kernel)
     _check_positive("stride", "d", stride)
-    grid = tuple([pooled_size(*each, 1, ceil_mode) for each in zip(
-        shape[-spatial:], kernel, stride, padding, strict=True)])
+    sizes = shape[-spatial:]
+    grid = tuple([pooled_size(*each, 1, ceil_mode)
+                  for each in zip(sizes, kernel, stride, padding, strict=True)])
     _check_shape(shape, grid, kernel)
+    windows = [even_windows(*each) for each in zip(sizes, grid, kernel, stride, padding,
+                                                   strict=True)]
+    if divisor is not None:
+        counts = [[1] * n for n in grid]
+    elif count_include_pad:  # with ceil_mode the last window may stick out of the padding, too
+        counts = [[min(k, size + 2 * p - i * s) for i in range(n)]
+                  for size, n, k, s, p in zip(sizes, grid, kernel, stride, padding, strict=True)]
+    else:
+        counts = [each.lengths() for each in windows]
+    plan = plan_of(windows, counts)
+    return plan if divisor is None else plan._replace(divisor=divisor)
+
+
+def _avg_pool(function: Any, input: Any, kernel: tuple, stride: tuple, padding: tuple,
+              ceil_mode: bool, count_include_pad: bool, divisor: int | None) -> Any:
+    plan = _plan(input._data.shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor)
     dtype = input._data.dtype
-    if (dtype.kind in "biuc" and dtype != np.int64
-            or spatial == 3 and dtype in dtypes.HALF_TYPES):
-        raise no_kernel("avg_pool2d" if spatial == 2 else "avg_pool3d_out_frame", dtype)
-    return function(input, plan=_plan(shape[-spatial:], grid, kernel, stride, padding,
-                                      bool(count_include_pad), divisor))
+    if len(kernel) == 3 and dtype in dtypes.HALF_TYPES or (
+            dtype.kind in "biuc" and dtype != np.int64):
+        raise no_kernel("avg_pool2d" if len(kernel) == 2 else "avg_pool3d_out_frame", dtype)
+    return function(input, plan=plan)
 
 
 def _check_positive(what: str, letter: str, values: tuple[int, ...]) -> None:
@@ -248,26 +282,24 @@ def _check_shape(shape: tuple, grid: tuple, kernel: tuple) -> None:
     outer, planes, sizes = shape[:-spatial - 1], shape[-spatial - 1], shape[-spatial:]
     if spatial == 3:
         check_volume("avg_pool3d", shape)
+        if any(size < k for size, k in zip(sizes, kernel, strict=True)):
+            raise RuntimeError(f"input image ({_named('', sizes)}) smaller than kernel size "
+                               f"({_named('k', kernel)})")
     elif len(outer) > 1 or 0 in (planes, *sizes):
         raise RuntimeError("Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size "
                            f"for input, but got:{list(shape)}")
-    if min(grid) >= 1:
-        return
-    if spatial == 3:
-        raise RuntimeError(f"input image ({_named('', sizes)}) smaller than kernel size "
-                           f"({_named('k', kernel)})")
-    raise RuntimeError(f"Given input size: ({planes}x{'x'.join(map(str, sizes))}). Calculated "
-                       f"output size: ({planes}x{'x'.join(map(str, grid))}). Output size is too "
-                       "small")
+    if min(grid) < 1:
+        raise RuntimeError(f"Given input size: ({planes}x{'x'.join(map(str, sizes))}). Calculated "
+                           f"output size: ({planes}x{'x'.join(map(str, grid))}). Output size is "
+                           "too small")
 
 
 def _each_dim(name: str, count: int, verb: str, kernel_size: Any, stride: Any, padding: Any
               ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     kernel = per_dim(name, "kernel_size", kernel_size, count, verb)
-    if stride is None or stride in ((), []):
-        return kernel, kernel, per_dim(name, "padding", padding, count, verb)
-    return (kernel, per_dim(name, "stride", stride, count, verb),
-            per_dim(name, "padding", padding, count, verb))
+    stride = (kernel if stride in (None, (), []) else
+              per_dim(name, "stride", stride, count, verb))
+    return kernel, stride, per_dim(name, "padding", padding, count, verb)
 
 
 def one_int(name: str, argument: str, position: int, value: Any) -> int:
@@ -292,8 +324,7 @@ def avg_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     """The mean of each window over the last dimension: two-dimensional pooling of rows."""
     check_rows("avg_pool1d", input)
     kernel = one_int("avg_pool1d", "kernel_size", 2, kernel_size)
-    stride = (kernel if stride is None or stride in ((), []) else
-              one_int("avg_pool1d", "stride", 3, stride))
+    stride = kernel if stride in (None, (), []) else one_int("avg_pool1d", "stride", 3, stride)
     padding = one_int("avg_pool1d", "padding", 4, padding)
     return _avg_pool(_avg_pool2d, input.unsqueeze(-2), (1, kernel), (1, stride), (0, padding),
                      ceil_mode, count_include_pad, None).squeeze(-2)

@@ -77,12 +77,12 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None,
     if data.size and (int(data.min()) < 0 or int(data.max()) >= count):
         raise IndexError("index out of range in self")
     if max_norm is not None:
-        _renorm_rows(weight, data, max_norm, norm_type)
+        renorm_rows(weight, data, max_norm, norm_type)
     return _embedding(weight, input, padding_idx=-1 if padding_idx is None else padding_idx,
                       scale_grad_by_freq=scale_grad_by_freq)
 
 
-def _renorm_rows(weight: Any, indices: Any, max_norm: float, norm_type: float) -> None:
+def renorm_rows(weight: Any, indices: Any, max_norm: float, norm_type: float) -> None:
     enabled, mode.grad = mode.grad, False
     try:
         for row in np.unique(host(indices)).tolist():

@@ -171,10 +171,10 @@ def _extreme_dims(name: str, input: Any, dim: Any) -> tuple:
     if dim == () and not input._data.size:
         raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == "
                            "0. Specify the reduction dim with the 'dim' argument.")
-    dims = reduced_dims(dim, input._data.ndim)
-    for each in dims:
-        _nonempty(name, input, each)
-    return dims
+    if not input._data.size:
+        for each in (dim,) if isinstance(dim, int) else dim:
+            _nonempty(name, input, each)
+    return reduced_dims(dim, input._data.ndim)
 
 
 @primitive(promote="exact", name="aminmax", outputs=("min", "max"))

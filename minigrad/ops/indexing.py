@@ -75,8 +75,8 @@ def _basic(self: Any, index: Any) -> tuple[Any, tuple | None]:
     used = builtins.sum(_dims_of(item) for item in items)
     ndim = self._data.ndim
     if used > ndim:
-        raise IndexError(f"too many indices for tensor of dimension {ndim}" if ndim
-                         else _OF_NOTHING)
+        raise IndexError(_OF_NOTHING.get(type(index)) or
+                         f"too many indices for tensor of dimension {ndim}")
     result, dim, advanced = self, 0, {}
     for position, item in enumerate(items):
         kind = type(item)
@@ -120,8 +120,11 @@ def _dims_of(item: Any) -> int:
     return 1
 
 
-_OF_NOTHING = ("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
-               "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number")
+# An index of a 0-d tensor that is not a tuple.
+_OF_NOTHING = {
+    int: "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in "
+         "C++ to convert a 0-dim tensor to a number",
+    slice: "slice() cannot be applied to a 0-dim tensor."}
 
 
 def _at(tensor: Any, dim: int, index: int, position: int) -> Any:
@@ -226,8 +229,9 @@ def _put(xp, input, values, *, places, accumulate):
             values = values.reshape(values.shape[len(values.shape) - len(target):])
         result[key] = values
     elif builtins.sum(each is not None for each in places) == 1 and places[0] is not None:
-        add_rows(xp, result, places[0].reshape(-1), xp.broadcast_to(
-            values, (*places[0].shape, *input.shape[1:])).reshape(-1, *input.shape[1:]))
+        rows, row = places[0], input.shape[1:]
+        values = xp.broadcast_to(values, (*rows.shape, *row)).reshape(rows.size, *row)
+        add_rows(xp, result, rows.reshape(-1), values)
     else:
         add_at(xp, result, key, values)
     return result
@@ -252,7 +256,7 @@ derivative(_put,
         g, g.new_zeros(()), places=places, accumulate=False),
     values=lambda g, places: _index(g, places=places))
 
-_put_ = inplace(_put)
+_put_ = inplace(_put, exact=False)
 
 
 def _spread(input: Any, indices: Any) -> tuple:
@@ -276,4 +280,4 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     return _put(input, values, places=_spread(input, indices), accumulate=accumulate)
 
 
-index_put_ = inplace(index_put)
+index_put_ = inplace(index_put, exact=False)

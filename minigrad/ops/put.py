@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import TensorBase, mode, wrap
-from ..device import add_at, array_module
+from ..device import add_at, address, array_module
 from ..inplace import inplace
 from ..out import resize, takes_out
 from ..primitive import derivative, primitive
 from .indexing import _key
 from .scatter import nonzero
-from .strided import address, flat_memory, memory_of, restrided, strided_from
+from .strided import flat_memory, memory_of, restrided, strided_from
 
 __all__ = [
     "put", "put_", "masked_scatter", "masked_scatter_", "as_strided_scatter", "nonzero_static",

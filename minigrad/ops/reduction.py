@@ -86,7 +86,8 @@ def _mean_all(xp, input):
     return xp.divide(input.sum(), input.dtype.type(input.size))
 
 
-derivative(_mean_all, input=lambda g, input_shape: (g / _count(input_shape)).expand(input_shape))
+derivative(_mean_all, input=lambda g, input_shape: (
+    g / (_count(input_shape) or 1)).expand(input_shape))
 
 
 @primitive(name="mean", overload=1)
@@ -96,7 +97,7 @@ def _mean_dims(xp, input, *, dim, keepdim):
 
 
 derivative(_mean_dims, input=lambda g, input_shape, dim, keepdim: spread(
-    g / _count([input_shape[d] for d in dim]), input_shape, dim, keepdim))
+    g / (_count([input_shape[d] for d in dim]) or 1), input_shape, dim, keepdim))
 
 
 def _count(sizes: Any) -> int:
@@ -155,13 +156,15 @@ def _prod_all(xp, input):
 
 @primitive(name="prod", overload=1, contiguous=True)
 def _prod_dim(xp, input, *, dim, keepdim):
-    return input.prod(axis=dim, keepdims=keepdim)
+    return input.prod(axis=dim if input.ndim else None, keepdims=keepdim)
 
 
-derivative(_prod_all, input=lambda g, input, input_shape: (
+# torch's formulas start from the result: the rules name it so that it must not be overwritten.
+derivative(_prod_all, input=lambda g, input, result, input_shape: (
     g * products_of_others(input.reshape(-1), 0)).reshape(input_shape))
-derivative(_prod_dim, input=lambda g, input, input_shape, dim, keepdim: (
-    spread(g, input_shape, (dim,), keepdim) * products_of_others(input, dim)))
+derivative(_prod_dim, input=lambda g, input, result, input_shape, dim, keepdim: (
+    spread(g, input_shape, (dim,) if input_shape else (), keepdim)
+    * products_of_others(input, dim)))
 
 
 def products_of_others(input: Any, dim: int) -> Any:
@@ -190,7 +193,7 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
     if dim is None:
         return _prod_all(input)
     dim = wrap_dim(dim, input._data.ndim)
-    return _prod_dim(input, dim=dim, keepdim=keepdim) if input._data.ndim else _prod_all(input)
+    return _prod_dim(input, dim=dim, keepdim=keepdim)
 
 
 # --- spread: var and std -------------------------------------------------------------------------
@@ -216,6 +219,8 @@ derivative(_var, input=lambda g, input, input_shape, dim, correction, keepdim: (
 
 def _var_rule(g, input, shape, dim, correction, keepdim):
     count = _count([shape[d] for d in dim])
+    if not shape and count <= correction:  # what there is divided by no degrees of freedom
+        return g * (input - input).detach().div(0)
     scale = 2.0 / (count - correction) if count != correction else math.inf
     return scale * spread(g, shape, dim, keepdim) * (input - input.mean(dim, True))
 

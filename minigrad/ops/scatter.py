@@ -71,6 +71,9 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     dim = wrap_dim(dim, input._data.ndim)
     if index._data.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
+    if not input._data.ndim and index._data.size != 1:
+        raise RuntimeError("index_select(): Index to scalar can have only 1 value, got "
+                           f"{index._data.size} value(s)")
     size = input._data.shape[dim] if input._data.ndim else 1
     data = index._data
     if data.size and (data.min() < 0 or data.max() >= size):
@@ -452,5 +455,6 @@ def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
                         length=length)
 
 
-index_add_, index_copy_, index_fill_ = inplace(index_add), inplace(index_copy), inplace(index_fill)
-scatter_, scatter_add_ = inplace(scatter), inplace(scatter_add)
+index_add_, index_copy_, scatter_, scatter_add_ = [
+    inplace(function, exact=False) for function in (index_add, index_copy, scatter, scatter_add)]
+index_fill_ = inplace(index_fill)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import TensorBase
-from ..device import add_at
+from ..device import add_at, address
 from ..primitive import derivative, primitive, view
 
 
@@ -28,11 +28,6 @@ class Geometry(NamedTuple):
         """A copy of `tensor` (of this size) with exactly these strides."""
         fresh = tensor.new_empty_strided(self.size, self.stride)
         return fresh.copy_(tensor)
-
-
-def address(array: Any) -> int:
-    """Where the array's first element lies in memory."""
-    return array.ctypes.data if hasattr(array, "ctypes") else array.data.ptr
 
 
 def geometry(tensor: TensorBase, base: TensorBase) -> Geometry:
@@ -196,4 +191,4 @@ def copy(xp, input, src):
     return xp.broadcast_to(src, input.shape).astype(input.dtype)
 
 
-derivative(copy, input=lambda g: None, src=lambda g: g)
+derivative(copy, input=lambda g: g.zeros_like(), src=lambda g: g)

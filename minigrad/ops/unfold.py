@@ -21,8 +21,9 @@ __all__ = ["fold", "unfold"]
 def _im2col(xp, input, *, count, kernel, dilation, padding, stride):
     r"""(N, C, H, W) as (N, C $\cdot$ kernel places, windows)."""
     images = input if input.ndim == 4 else input[None]
-    seen = windows(xp, images, kernel, count, stride, padding, dilation)
-    columns = seen.reshape(len(images), images.shape[1] * math.prod(kernel), math.prod(count))
+    batch, channels = images.shape[:2]
+    seen = windows(xp, images, kernel, count, stride, padding, dilation).copy()
+    columns = seen.reshape(batch, channels * math.prod(kernel), math.prod(count))
     return columns if input.ndim == 4 else columns[0]
 
 

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core import Node, mode, version_of, wrap
+from ..device import address
 from ..dtypes import dtype as dtype_class
 from ..inplace import check_may_record
 from ..primitive import derivative, link, primitive, view
 from .dims import wrap_dim, wrap_dims
-from .strided import address, as_strided, restrided
+from .strided import as_strided, restrided
 
 __all__ = [
     "view_", "reshape", "view_as", "reshape_as", "flatten", "unflatten", "ravel", "transpose",
@@ -354,7 +355,7 @@ def expand(input: Any, *size: Any) -> Any:
             f"({len(wanted)}) must be greater or equal to the number of dimensions in the tensor "
             f"({len(shape)})")
     final = []
-    for i, n in enumerate(wanted):
+    for i, n in reversed(list(enumerate(wanted))):
         own = shape[i - new] if i >= new else None
         if n == -1 and own is None:
             raise RuntimeError(f"expand({_typed(input)}, size={list(wanted)}): the expanded size "
@@ -366,7 +367,7 @@ def expand(input: Any, *size: Any) -> Any:
                 f"non-singleton dimension {i}.  Target sizes: {list(wanted)}.  Tensor sizes: "
                 f"{list(shape)}")
         final.append(own if n == -1 else n)
-    return _expand(input, size=tuple(final))
+    return _expand(input, size=tuple(reversed(final)))
 
 
 def _typed(input: Any) -> str:
