@@ -151,7 +151,8 @@ def refresh(view_tensor: TensorBase, view: View) -> None:
     if view_tensor._node is None and not base.requires_grad:
         return
     if view.origin != "view":
-        raise RuntimeError(STALE_VIEW[view.origin])
+        raise RuntimeError(forbidden_write(
+            view_tensor, view.origin, "its base or another view of its base has been"))
     enabled, mode.grad = mode.grad, True
     try:
         fresh = base._same_view(view_tensor)  # type: ignore[attr-defined]
@@ -161,23 +162,35 @@ def refresh(view_tensor: TensorBase, view: View) -> None:
     view.seen = view_tensor._counter.count  # type: ignore[union-attr]
 
 
-STALE_VIEW = {
+def forbidden_write(view_tensor: TensorBase, origin: str, done: str = "is being") -> str:
+    """torch's words for a write through a view that came about in such a way; or, where the write
+    went through the base and has been `done` already, for the view that can tell it no more."""
+    node, no_grad = view_tensor._node, origin == "no_grad" or view_tensor._node is None
+    what = "A view" if node is None else \
+        f"Output {view_tensor._output} of {forward_name(node)} is a view"
+    if no_grad:
+        what += " was created" if node is None else " of a view which was created"
+        what += f" in no_grad mode and {done} modified inplace with grad mode enabled."
+    else:
+        what += f" and {done} modified inplace."
+    return f"{what} {_WHY_FORBIDDEN[origin]}"
+
+
+_WHY_FORBIDDEN = {
     "no_grad": (
-        "A view was created in no_grad mode and its base or another view of its base has been "
-        "modified inplace with grad mode enabled. Given that this use case is ambiguous and "
-        "error-prone, it is forbidden. You can clarify your code by moving both the view and the "
-        "inplace either both inside the no_grad block (if you don't want the inplace to be "
-        "tracked) or both outside (if you want the inplace to be tracked)."),
+        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify "
+        "your code by moving both the view and the inplace either both inside the no_grad block "
+        "(if you don't want the inplace to be tracked) or both outside (if you want the inplace to "
+        "be tracked)."),
     "multiple": (
-        "A view is the output of a function that returns multiple views and its base or another "
-        "view of its base has been modified inplace. This view is the output of a function that "
-        "returns multiple views. Such functions do not allow the output views to be modified "
-        "inplace. You should replace the inplace operation by an out-of-place one."),
+        "This view is the output of a function that returns multiple views. Such functions do not "
+        "allow the output views to be modified inplace. You should replace the inplace operation "
+        "by an out-of-place one."),
     "function": (
-        "A view was created inside a custom Function (or because an input was returned as-is) and "
-        "the autograd logic to handle view+inplace would override the custom backward associated "
-        "with the custom Function, leading to incorrect gradients. This behavior is forbidden. "
-        "You can fix this by cloning the output of the custom Function."),
+        "This view was created inside a custom Function (or because an input was returned as-is) "
+        "and the autograd logic to handle view+inplace would override the custom backward "
+        "associated with the custom Function, leading to incorrect gradients. This behavior is "
+        "forbidden. You can fix this by cloning the output of the custom Function."),
 }
 
 # --- nodes ---------------------------------------------------------------------------------------
@@ -234,6 +247,20 @@ class Node:
         for slot, (now, then) in enumerate(zip(versions_of(saved), expected, strict=True)):
             if now != then:
                 raise RuntimeError(modified(self, saved[slot], now, then, slot))
+            if saved[slot] is not None and self.is_detached(saved[slot], slot):
+                raise RuntimeError(
+                    "Trying to use a saved tensor that has been detached in-place, i.e. with "
+                    ".detach_().This is not supported, please use out-of-place `.detach()` instead")
+
+    def is_detached(self, tensor: TensorBase, slot: int) -> bool:
+        """Whether a saved input has lost, to detach_(), the history it came with."""
+        op, position = self.op, self.plan.inputs[slot]
+        if not op.every_input:
+            if position not in op.differentiable:
+                return False
+            position = op.differentiable.index(position)
+        edge = self.edges[position] if self.edges else None
+        return edge is not None and tensor.grad_fn is None and type(edge[0]) is not AccumulateGrad
 
     def release(self) -> None:
         """Drop what only this node's backward needed."""
@@ -242,7 +269,8 @@ class Node:
 
     def name(self) -> str:
         kind = type(self).__name__
-        return kind if "Backward" in kind else f"torch::autograd::{kind}"
+        by_hand = "Backward" not in kind or kind == "CopyBackwards"  # in torch's C++, not generated
+        return f"torch::autograd::{kind}" if by_hand else kind
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
@@ -291,24 +319,28 @@ SECOND_BACKWARD = (
 
 def rebuild(node: Node, array: Any, counter: Version, output: int) -> TensorBase:
     """A node's own result as a tensor again, in its old place in the graph."""
+    if node.extras is not None and node.extras.through_base is not None and mode.grad:
+        return node.extras.through_base(counter)
     tensor = wrap(array)
     tensor._node, tensor._output, tensor._tracked, tensor._counter = node, output, True, counter
     return tensor
 
 
 def forward_name(node: Node) -> str:
-    """"Mul" for MulBackward0: how torch's messages call an op."""
-    return type(node).__name__.partition("Backward")[0]
+    """"Mul" for MulBackward0, "Sum1" for SumBackward1: how torch's messages call an op."""
+    name = node.name()
+    return name if "::" in name else name.replace("Backward", "").removesuffix("0")
 
 
 def modified(node: Node, tensor: TensorBase, found: int, expected: int, slot: int) -> str:
     """torch's words for a saved tensor that was overwritten, then where it was saved and a cure."""
     op, name = node.op, node.plan.saved_names[slot]
     kind = f"{device_of(tensor._data).type}.".replace("cpu.", "")
-    producer = f", which is output {tensor._output} of {forward_name(tensor._node)}," \
-        if tensor._node is not None else ","
+    producer = "" if tensor.grad_fn is None else \
+        f", which is output {tensor._output} of {forward_name(tensor._node)},"
     if name in op.outputs:
-        producer = f", which is output 0 of {forward_name(node)},"
+        written = node.extras is not None and node.extras.through_base is not None
+        producer = f", which is output 0 of {'AsStrided' if written else forward_name(node)},"
         what = f"its own result ('{name}')"
     else:
         what = f"its input '{name}'"
@@ -387,16 +419,19 @@ class Extras:
     """What few nodes have: hooks, and a dictionary of the user's own.
 
     `tensor_hooks[i]` are the hooks registered on output i as a tensor; `retained[i]` is a weak
-    reference to the tensor that wants output i's gradient as its `.grad`.
+    reference to the tensor that wants output i's gradient as its `.grad`; `through_base` gives the
+    result of a write through a view the history that it has in the base (inplace.py).
     """
 
-    __slots__ = ("pre_hooks", "post_hooks", "tensor_hooks", "retained", "metadata")
+    __slots__ = ("pre_hooks", "post_hooks", "tensor_hooks", "retained", "metadata",
+                 "through_base")
 
     def __init__(self) -> None:
         self.pre_hooks, self.post_hooks = Hooks(), Hooks()
         self.tensor_hooks: dict[int, Hooks] = {}
         self.retained: dict[int, weakref.ref] = {}
         self.metadata: dict = {}
+        self.through_base: Any = None
 
 
 class LeafHooks:

@@ -15,6 +15,7 @@ one looks at the base again (core.refresh), as an AsStridedBackward0 of it.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -25,10 +26,12 @@ from .core import (
     Node,
     TensorBase,
     edge_of,
-    forward_name,
+    extras_of,
+    forbidden_write,
     mode,
     new_node,
     next_number,
+    rebuild,
     version_of,
     wrap,
 )
@@ -37,22 +40,25 @@ from .overlap import check_apart, check_no_overlap
 
 
 def inplace(function: Callable, name: str | None = None, words: str | None = None,
-            exact: bool = True) -> Callable:
+            overlap: str | None = "exact") -> Callable:
     """The in-place form of an op: compute, write over the first argument, return it.
 
     `words` is what torch says where the result does not fit, if it has other words for this op.
-    `exact`: an argument may be what is written (Note [Overlapping memory]).
+    `overlap` is how an argument may lie over what is written (Note [Overlapping memory]): "exact",
+    "never", or None for an op to which it does not matter.
     """
     op = getattr(function, "op", None)
     direct = op is not None and op.takes_out
 
     def call(self, *args, **kwargs):
-        if self._counter is not None:
-            check_apart(self, args, exact)
         recording = mode.grad and needs_gradient(self, args, kwargs)
         if recording:
             check_may_record(self)
-        elif direct and not kwargs and _write_directly(op, self, args):
+        if overlap is not None:
+            check_no_overlap(self._data)
+            if self._counter is not None:
+                check_apart(self, args, overlap == "exact")
+        if direct and not recording and not kwargs and _write_directly(op, self, args):
             return self
         start = -next_number()
         result = function(self, *args, **kwargs)
@@ -87,35 +93,13 @@ def check_may_record(self: TensorBase) -> None:
     view = self._view
     if view is not None:
         if view.origin != "view":
-            raise RuntimeError(_forbidden_write(self, view.origin))
+            raise RuntimeError(forbidden_write(self, view.origin))
         if view.base.grad_fn is None and self.requires_grad:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an "
                                "in-place operation.")
     if self.requires_grad and self.grad_fn is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place "
                            "operation.")
-
-
-def _forbidden_write(self: TensorBase, origin: str) -> str:
-    what = "a view"
-    if self._node is not None:
-        what = f"Output {self._output} of {forward_name(self._node)} is a view"
-    if origin == "no_grad":
-        return ("A view was created in no_grad mode and is being modified inplace with grad mode "
-                "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. "
-                "You can clarify your code by moving both the view and the inplace either both "
-                "inside the no_grad block (if you don't want the inplace to be tracked) or both "
-                "outside (if you want the inplace to be tracked).")
-    if origin == "multiple":
-        return (f"{what} and is being modified inplace. This view is the output of a function that "
-                "returns multiple views. Such functions do not allow the output views to be "
-                "modified inplace. You should replace the inplace operation by an out-of-place "
-                "one.")
-    return (f"{what} and is being modified inplace. This view was created inside a custom Function "
-            "(or because an input was returned as-is) and the autograd logic to handle "
-            "view+inplace would override the custom backward associated with the custom Function, "
-            "leading to incorrect gradients. This behavior is forbidden. You can fix this by "
-            "cloning the output of the custom Function.")
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -136,7 +120,6 @@ def _write_directly(op: Any, self: TensorBase, args: tuple) -> bool:
             operands.append(argument._data)
         else:
             return False
-    check_no_overlap(data)
     op.kernel(np, data, *operands, out=data)
     if self._counter is not None:
         self._counter.count += 1
@@ -161,7 +144,6 @@ def write(self: Any, result: Any, start: int) -> None:
                            f"shape {list(new.shape)}")
     if new.dtype is not data.dtype:
         dtypes.check_castable(new.dtype, data.dtype)
-    check_no_overlap(data)
     if result._node is not None and self._view is not None and not _is_one_node(result, start):
         result = copy(self, result)  # what the base will remember has to be a single node
     node = result._node
@@ -234,3 +216,12 @@ def _rebase(view_tensor: Any, fn: Node) -> None:
     node.fn = fn
     node.base, node.slice = geometry(base, base), geometry(view_tensor, base)
     base._node, base._output, base._tracked = node, 0, True
+    if fn.results:  # what fn saved of its own is now a slice of what `node` made
+        extras_of(fn).through_base = functools.partial(
+            _slice_of_result, weakref.ref(node), base._data)
+
+
+def _slice_of_result(reference: Any, data: Any, counter: Any) -> Any:
+    """The slice that was written, with the history it has in the base."""
+    node = reference()
+    return strided_view(rebuild(node, data, counter, 0), node.slice)

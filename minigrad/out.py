@@ -21,17 +21,18 @@ from .overlap import check_no_overlap
 
 def takes_out(function: Callable | None = None, *, casts: bool = False,
               name: str | None = None, words: str | None = None,
-              check: Callable | None = None) -> Any:
+              check: Callable | None = None, recorded: bool = False) -> Any:
     """Give `function` the keyword `out`: a tensor, or a tuple of them for several results.
 
     `casts`: out may have any dtype that the result can be cast to; else it must have the result's
     own, as torch has it for all that is not pointwise or a reduction. `words` are those in which
     torch refuses another, with {found} for the result's and {wanted} for out's; `check` raises
     by its own rule, given the two. `name` is what torch's errors call the function, if not its own
-    name.
+    name. `recorded`: out may be part of a graph, the result reaches it by a recorded `copy_`.
     """
     if function is None:
-        return functools.partial(takes_out, casts=casts, name=name, words=words, check=check)
+        return functools.partial(takes_out, casts=casts, name=name, words=words, check=check,
+                                 recorded=recorded)
     check_dtype = check or (refusal(words) if words else
                             dtypes.check_castable if casts else check_same)
     errors_name = name or function.__name__
@@ -39,6 +40,8 @@ def takes_out(function: Callable | None = None, *, casts: bool = False,
     def call(*args, out=None, **kwargs):
         if out is None:
             return function(*args, **kwargs)
+        if recorded:
+            return copy_into(out, errors_name, check_dtype, function(*args, **kwargs))
         return write_into(out, errors_name, check_dtype, function, args, kwargs)
 
     functools.update_wrapper(call, function)
@@ -52,9 +55,7 @@ def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, a
     several = isinstance(out, tuple | list)
     targets = tuple(out) if several else (out,)
     for target in targets:
-        if not isinstance(target, TensorBase):
-            raise TypeError(f"{name}(): argument 'out' must be Tensor, not "
-                            f"{type(target).__name__}")
+        _require_tensor(name, target)
     if differentiable and mode.grad and _any_requires_grad([*targets, *args, *kwargs.values()]):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
                            "differentiation, but one of the arguments requires grad.")
@@ -67,6 +68,20 @@ def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, a
     if not several:
         return out
     return type(result)(targets) if type(result) is tuple else type(result)(*targets)
+
+
+def copy_into(out: Any, name: str, check_dtype: Callable, result: Any) -> Any:
+    """Put the result into `out` as one more op of the graph, as torch has it for what it composes
+    of other ops and copies."""
+    _require_tensor(name, out)
+    check_dtype(result._data.dtype, out._data.dtype)
+    fit(out, result._data.shape)
+    return out.copy_(result)
+
+
+def _require_tensor(name: str, target: Any) -> None:
+    if not isinstance(target, TensorBase):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(target).__name__}")
 
 
 def _any_requires_grad(arguments: list) -> bool:
@@ -111,19 +126,24 @@ def any_dtype(found: Any, wanted: Any) -> None:
 
 def fill(target: Any, data: Any, warn: bool = True) -> None:
     """Write `data` into the tensor, which takes on its shape."""
-    if target._data.shape != data.shape:
+    fit(target, data.shape, warn)
+    check_no_overlap(target._data)
+    target._data[...] = data
+    version_of(target).count += 1
+
+
+def fit(target: Any, shape: tuple[int, ...], warn: bool = True) -> None:
+    """Give `out` the shape of its result; where it had elements, with torch's warning."""
+    if target._data.shape != shape:
         if target._data.size and warn:
             warnings.warn(
                 "An output with one or more elements was resized since it had shape "
                 f"{list(target._data.shape)}, which does not match the required output shape "
-                f"{list(data.shape)}. This behavior is deprecated, and in a future PyTorch release "
+                f"{list(shape)}. This behavior is deprecated, and in a future PyTorch release "
                 "outputs will not be resized unless they have zero elements. You can explicitly "
                 "reuse an out tensor t by resizing it, inplace, to zero elements with "
-                "t.resize_(0).", UserWarning, stacklevel=4)
-        resize(target, data.shape)
-    check_no_overlap(target._data)
-    target._data[...] = data
-    version_of(target).count += 1
+                "t.resize_(0).", UserWarning, stacklevel=5)
+        resize(target, shape)
 
 
 def resize(tensor: Any, shape: tuple[int, ...]) -> None:

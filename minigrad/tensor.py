@@ -291,7 +291,8 @@ class Tensor(TensorBase):
     lerp, lerp_ = choosing.lerp, inplace(choosing.lerp)
     addcmul, addcmul_ = choosing.addcmul, inplace(choosing.addcmul)
     addcdiv, addcdiv_ = choosing.addcdiv, inplace(choosing.addcdiv)
-    masked_fill, masked_fill_ = choosing.masked_fill, inplace(choosing.masked_fill)
+    masked_fill = choosing.masked_fill
+    masked_fill_ = inplace(choosing.masked_fill, overlap=None)
     absolute, absolute_ = abs, abs_
     __abs__ = abs
     arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2

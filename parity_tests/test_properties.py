@@ -1,7 +1,7 @@
 """What must hold for any shape, index, equation and program: hypothesis looks for exceptions.
 
-    pytest parity_tests/test_properties.py                                  # 100 of each, the same
-    pytest parity_tests/test_properties.py --hypothesis-profile nightly     # 2,000 of each, new ones
+    pytest parity_tests/test_properties.py                              # the same 100 of each
+    pytest parity_tests/test_properties.py --hypothesis-profile nightly # 2,000 new ones
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ def reductions(draw):
 @given(reductions(), st.sampled_from(REDUCTIONS))
 def test_reductions(case, fn):
     shape, dims, keep = case
+    # torch's gradient of var(dim=()) divides by zero, and no numbers have no variance.
+    assume(fn not in REDUCTIONS[4:6] or dims and math.prod(shape))
     agree([shape], lambda x: fn(x, dims, keep))
 
 
@@ -183,8 +185,11 @@ def strided(draw):
 def test_as_strided(case):
     length, sizes, strides, offset = case
     agree([(length,)], lambda x: (x * 1).as_strided(sizes, strides, offset), noncontiguous=False)
-    agree([(length,)], lambda x: x.as_strided(sizes, strides, offset).mul_(2), mutates=True,
-          noncontiguous=False)
+    places = np.lib.stride_tricks.as_strided(np.arange(length)[offset:], sizes, [
+        8 * stride for stride in strides])
+    if len(set(places.flat)) == places.size:  # else a write has no defined result
+        agree([(length,)], lambda x: x.as_strided(sizes, strides, offset).mul_(2), mutates=True,
+              noncontiguous=False)
 
 
 # --- einsum --------------------------------------------------------------------------------------

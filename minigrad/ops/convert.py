@@ -156,6 +156,7 @@ def detach_(input: Any) -> Any:
                            "please refer to the Optimizer.zero_grad() function in "
                            "torch/optim/optimizer.py as the solution.")
     input._node, input._output, input._tracked = None, 0, False
+    version_of(input)  # so that whoever saved it looks at it again
     return input
 
 

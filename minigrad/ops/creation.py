@@ -455,7 +455,7 @@ def zero(xp, input, *, out=None):
 
 
 derivative(zero, input=lambda g: g.zeros_like())
-zero_ = inplace(zero)
+zero_ = inplace(zero, overlap=None)
 
 
 @primitive(promote="exact", name="fill")

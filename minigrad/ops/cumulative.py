@@ -46,7 +46,7 @@ derivative(_cumprod, input=lambda g, input, result, dim: _cumprod_rule(g, input,
 def _cumprod_rule(g, input, result, dim):
     r"""$\bar a_k = \sum_{i \ge k} \bar y_i \prod_{j \le i, j \ne k} a_j$, without dividing by $a_k$
     where there is a zero."""
-    if not input._data.ndim or not input._data.size:
+    if not input._data.ndim or not input._data.size or input._data.shape[dim] == 1:
         return g
     if not bool((input == 0).any()):
         return reversed_cumsum(g * result.conj(), dim) / input.conj()

@@ -33,7 +33,9 @@ __all__ = ["index_put", "index_put_"]
 def getitem(self: Any, index: Any) -> Any:
     """`self[index]`."""
     part, advanced = _basic(self, index)
-    return part if advanced is None else _index(part, places=advanced)
+    if advanced is not None:
+        return _index(part, places=advanced)
+    return alias(part) if part is self else part
 
 
 def setitem(self: Any, index: Any, value: Any) -> None:
@@ -43,30 +45,20 @@ def setitem(self: Any, index: Any, value: Any) -> None:
         if not isinstance(value, numbers.Number | np.bool_):
             raise TypeError(f"can't assign a {_type_name(value)} to a {type_(self)}")
         value = wrap(array_module(self._data).asarray(element(value, self._data.dtype)))
-    if advanced is None:
-        shape = value._data.shape
-        while len(shape) > part._data.ndim and shape[0] == 1:  # torch drops leading ones
-            value, shape = value.reshape(shape[1:]), shape[1:]
-        _check_expands(shape, part._data.shape)
-        part.copy_(value)
-    else:
+    if advanced is not None:
         _put_(part, value.to(self.device), places=advanced, accumulate=False)
+        return
+    shape, target = value._data.shape, part._data.shape
+    if shape == target:
+        part.copy_(value)
+    elif not shape:
+        part.fill_(value)
+    else:
+        while shape and shape[0] == 1:  # torch drops leading ones
+            shape = shape[1:]
+        value = value.view(shape)
+        part.copy_(value if shape == target else value.expand(target))
 
-
-def _check_expands(shape: tuple, target: tuple) -> None:
-    """torch's words for a value that does not fit where it is to go."""
-    for back in builtins.range(1, len(shape) + 1):
-        own = target[-back] if back <= len(target) else None
-        if own is None or shape[-back] not in (1, own):
-            if own is None:
-                raise RuntimeError(f"expand(torch.FloatTensor{{{list(shape)}}}, "
-                                   f"size={list(target)}): the number of sizes provided "
-                                   f"({len(target)}) must be greater or equal to the number of "
-                                   f"dimensions in the tensor ({len(shape)})")
-            raise RuntimeError(
-                f"The expanded size of the tensor ({own}) must match the existing size "
-                f"({shape[-back]}) at non-singleton dimension {len(target) - back}.  Target "
-                f"sizes: {list(target)}.  Tensor sizes: {list(shape)}")
 
 
 def _basic(self: Any, index: Any) -> tuple[Any, tuple | None]:
@@ -106,7 +98,7 @@ def _basic(self: Any, index: Any) -> tuple[Any, tuple | None]:
             dim += max(places._data.ndim, 1) if places._data.dtype.kind == "b" else 1
     if advanced:
         return result, _places(result, advanced)
-    return (alias(result) if result is self else result), None
+    return result, None
 
 
 def _dims_of(item: Any) -> int:
@@ -256,7 +248,7 @@ derivative(_put,
         g, g.new_zeros(()), places=places, accumulate=False),
     values=lambda g, places: _index(g, places=places))
 
-_put_ = inplace(_put, exact=False)
+_put_ = inplace(_put, overlap="never")
 
 
 def _spread(input: Any, indices: Any) -> tuple:
@@ -280,4 +272,4 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     return _put(input, values, places=_spread(input, indices), accumulate=accumulate)
 
 
-index_put_ = inplace(index_put, exact=False)
+index_put_ = inplace(index_put, overlap="never")

@@ -26,7 +26,8 @@ _OF_SUMS = {1: "amax", -1: "amin", math.inf: "amax", -math.inf: "amin"}
 _REFUSED_OUT = "{} expected out tensor dtype {{found}} but got: {{wanted}}"
 
 
-@takes_out(name="linalg_matrix_norm", words=_REFUSED_OUT.format("linalg.matrix_norm"))
+@takes_out(name="linalg_matrix_norm", words=_REFUSED_OUT.format("linalg.matrix_norm"),
+           recorded=True)
 def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *,
                 dtype: Any = None) -> Any:
     r"""A norm of the matrices in two dimensions of A: "fro" $\sqrt{\sum_{ij} |a_{ij}|^2}$, "nuc"
@@ -80,7 +81,7 @@ def _number(ord: Any) -> str:
 
 # --- vectors or matrices -------------------------------------------------------------------------
 
-@takes_out(name="linalg_norm", words=_REFUSED_OUT.format("linalg.norm"))
+@takes_out(name="linalg_norm", words=_REFUSED_OUT.format("linalg.norm"), recorded=True)
 def linalg_norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *,
                 dtype: Any = None) -> Any:
     """A vector norm (over one dimension, or all where `ord` is not given either) or a matrix norm
@@ -119,7 +120,7 @@ def norm_method(self: Any, p: Any = "fro", dim: Any = None, keepdim: bool = Fals
 
 # --- condition -----------------------------------------------------------------------------------
 
-@takes_out(name="linalg_cond", check=castable("linalg.cond", "result")[0])
+@takes_out(name="linalg_cond", check=castable("linalg.cond", "result")[0], recorded=True)
 def cond(input: Any, p: Any = None) -> Any:
     r"""$\|A\| \cdot \|A^{-1}\|$ in the norm of order `p`; for 2, the default, the quotient of the
     largest and the smallest singular value. Infinite for a singular matrix."""

@@ -144,7 +144,8 @@ def _power(input: Any, n: int) -> Any:
     return result
 
 
-_copied_power = takes_out(_power, name="linalg_matrix_power", check=_check_power)
+_copied_power = takes_out(
+    _power, name="linalg_matrix_power", check=_check_power, recorded=True)
 _multiplied_power = takes_out(_power, name="linalg_matrix_power", check=_check_product)
 
 
@@ -172,17 +173,16 @@ def _check_chain_out(found: np.dtype, wanted: np.dtype) -> None:
 def multi_dot(tensors: Any) -> Any:
     """The product of matrices in the order that takes the fewest multiplications; the first may
     be a vector (a row), the last, too (a column)."""
-    _check_places(tensors)
+    _check_chain(tensors)
     first, *others, last = tensors
     shape = [*first._data.shape[:-1], *last._data.shape[1:]]
     first = first.unsqueeze(0) if first._data.ndim == 1 else first
     last = last.unsqueeze(-1) if last._data.ndim == 1 else last
     matrices = [first, *others, last]
-    _check_chain(matrices)
     return _product(matrices, _best_splits(matrices), 0, len(matrices) - 1).view(shape)
 
 
-@takes_out(name="chain_matmul", check=any_dtype)
+@takes_out(name="chain_matmul", check=any_dtype, recorded=True)
 def _copy(matrix: Any) -> Any:
     return matrix.clone()
 
@@ -228,28 +228,26 @@ def _product(matrices: list, splits: dict[tuple[int, int], int], first: int, las
     return _product(matrices, splits, first, k).mm(_product(matrices, splits, k + 1, last))
 
 
-def _check_places(tensors: Any) -> None:
-    """Refuse less than two tensors, and what is neither a matrix nor a vector at an end."""
+def _check_chain(tensors: Any) -> None:
+    """Refuse less than two tensors, what is no matrix (nor a vector at an end), several dtypes, and
+    neighbours that do not fit one another."""
     if len(tensors) < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")
     for place, each in (("first", tensors[0]), ("last", tensors[-1])):
         if each._data.ndim not in (1, 2):
             raise RuntimeError(f"multi_dot(): the {place} tensor must be 1D or 2D but got "
                                f"{each._data.ndim}D")
-
-
-def _check_chain(matrices: list) -> None:
-    """Refuse matrices of several dtypes, or that do not fit one another."""
-    first = matrices[0]
-    for i, each in enumerate(matrices):
+    first = tensors[0]
+    for i, each in enumerate(tensors[1:-1], 1):
         if each._data.ndim != 2:
             raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {each._data.ndim}D")
+    for i, each in enumerate(tensors):
         if each._data.dtype is not first._data.dtype:
             raise RuntimeError("multi_dot(): all tensors must have be the same dtype but tensor 0 "
                                f"is {first.dtype.c_name} and tensor {i} {each.dtype.c_name}")
-        if i and matrices[i - 1]._data.shape[1] != each._data.shape[0]:
+        if i and tensors[i - 1]._data.shape[-1] != each._data.shape[0]:
             raise RuntimeError(f"multi_dot(): tensors {i - 1} and {i} with shapes "
-                               f"{list(matrices[i - 1]._data.shape)} and "
+                               f"{list(tensors[i - 1]._data.shape)} and "
                                f"{list(each._data.shape)} cannot be multiplied")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 import numbers
+import warnings
 from typing import Any
 
 import numpy as np
@@ -237,6 +238,8 @@ derivative(_std, input=lambda g, input, result, input_shape, dim, correction, ke
 
 
 def _spread(function: Any, name: str) -> Any:
+    op = function.op.name
+
     def measure(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
                 correction: Any = None) -> Any:
         if isinstance(dim, bool):
@@ -245,8 +248,12 @@ def _spread(function: Any, name: str) -> Any:
             correction = 1 if unbiased is None else int(unbiased)
         if input._data.dtype.kind in "biu":
             raise RuntimeError("std and var only support floating point and complex dtypes")
-        return function(input, dim=reduced_dims(dim, input._data.ndim), correction=correction,
-                        keepdim=keepdim)
+        dims = reduced_dims(dim, input._data.ndim)
+        if _count([input._data.shape[each] for each in dims]) <= correction:
+            warnings.warn(f"{op}(): degrees of freedom is <= 0. Correction should be strictly less "
+                          "than the reduction factor (input numel divided by output numel).",
+                          UserWarning, stacklevel=3)
+        return function(input, dim=dims, correction=correction, keepdim=keepdim)
 
     measure.__name__ = name
     measure.__doc__ = f"The {name} over `dim`; `correction` is taken from the count (1: unbiased)."

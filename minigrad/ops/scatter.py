@@ -456,5 +456,6 @@ def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
 
 
 index_add_, index_copy_, scatter_, scatter_add_ = [
-    inplace(function, exact=False) for function in (index_add, index_copy, scatter, scatter_add)]
+    inplace(function, overlap="never")
+    for function in (index_add, index_copy, scatter, scatter_add)]
 index_fill_ = inplace(index_fill)

@@ -199,5 +199,5 @@ def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *,
     return _index_reduce(input, index, source, dim=dim, reduce=reduce, include_self=include_self)
 
 
-scatter_reduce_ = inplace(scatter_reduce, exact=False)
-index_reduce_ = inplace(index_reduce, exact=False)
+scatter_reduce_ = inplace(scatter_reduce, overlap="never")
+index_reduce_ = inplace(index_reduce, overlap="never")

@@ -168,7 +168,8 @@ def dsplit(input: Any, indices_or_sections: Any) -> tuple:
 
 @primitive(promote="exact", name="clone")
 def _clone(xp, input, *, contiguous):
-    return input.copy(order="C" if contiguous else "K")
+    # Of an expanded array NumPy's "K" would put the repeated dimension last.
+    return input.copy(order="C" if contiguous or 0 in input.strides else "K")
 
 
 derivative(_clone, input=lambda g: g)
@@ -188,7 +189,7 @@ def contiguous(input: Any, memory_format: Any = None) -> Any:
 
 @primitive(promote="exact", name="flip")
 def _flip(xp, input, *, dims):
-    return xp.ascontiguousarray(xp.flip(input, dims)) if dims and input.ndim else input.copy()
+    return xp.flip(input, dims).copy() if dims and input.ndim else input.copy()
 
 
 derivative(_flip, input=lambda g, dims: g.flip(dims))

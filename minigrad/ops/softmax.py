@@ -48,6 +48,17 @@ def _softmax(xp, input, *, dim):
 derivative(_softmax, input=lambda g, result, dim: _softmax_backward_data(g, result, dim=dim))
 
 
+@primitive(refuses={"c": "softmax_lastdim_kernel_impl"})
+def safe_softmax(xp, input, *, dim):
+    r"""`softmax`, and 0 where all of a row is $-\infty$."""
+    hidden = xp.isneginf(input).all(axis=dim, keepdims=True)
+    zero = input.dtype.type(0)
+    return xp.where(hidden, zero, _softmax.op.kernel(xp, xp.where(hidden, zero, input), dim=dim))
+
+
+derivative(safe_softmax, input=lambda g, result, dim: _softmax_backward_data(g, result, dim=dim))
+
+
 @primitive(name="softmax_backward_data", node_name="SoftmaxBackwardDataBackward0")
 def _softmax_backward_data(xp, grad_output, output, *, dim):
     r"""$\bar a = y\,(\bar y - \sum_j \bar y_j y_j)$."""
