@@ -84,8 +84,14 @@ from .ops.ctc_loss import ctc_loss_by_number as ctc_loss
 from .ops.cumulative import (
     cumprod, cumsum, logcumsumexp,
 )
+from .ops.cumulative_extremes import (
+    cummax, cummin,
+)
 from .ops.determinant import (
     det, logdet, slogdet,
+)
+from .ops.differences import (
+    cumulative_trapezoid, diff, gradient, trapezoid, trapz,
 )
 from .ops.distributions import (
     bernoulli, binomial, multinomial, normal, poisson,
@@ -103,7 +109,7 @@ from .ops.embedding_bag import (
     embedding_bag,
 )
 from .ops.extremes import (
-    amax, amin, aminmax, argmax, argmin, max, median, min,
+    amax, amin, aminmax, argmax, argmin, max, min,
 )
 from .ops.floating import (
     copysign, deg2rad, float_power, fmax, fmin, frexp, heaviside, hypot, is_conj, is_neg, isreal,
@@ -141,6 +147,7 @@ from .ops.margin_loss import (
 from .ops.matmul import (
     addbmm, addmm, addmv, addr, baddbmm, bmm, dot, ger, matmul, mm, mv, outer, vdot,
 )
+from .ops.matrix_exp import matrix_exp
 from .ops.max_pooling import (
     max_pool1d,
     max_pool1d_with_indices,
@@ -173,6 +180,7 @@ from .ops.probability_loss import (
     kl_div, poisson_nll_loss,
 )
 from .ops.products import bilinear, inner, kron, tensordot, trace
+from .ops.pseudo_inverse import pinverse
 from .ops.put import (
     as_strided_scatter, masked_scatter, nonzero_static, put, resize_as_, unravel_index,
 )
@@ -216,6 +224,9 @@ from .ops.solve import (
 from .ops.sorting import (
     argsort, bincount, bucketize, histc, isin, kthvalue, msort, searchsorted, sort, topk, unique,
     unique_consecutive,
+)
+from .ops.statistics import (
+    combinations, corrcoef, cov, median, mode, nanmedian,
 )
 from .ops.stft import (
     istft, stft,

@@ -19,7 +19,9 @@ from .ops import (
     copies,
     creation,
     cumulative,
+    cumulative_extremes,
     determinant,
+    differences,
     distributions,
     extremes,
     floating,
@@ -33,10 +35,12 @@ from .ops import (
     parts,
     pointwise,
     products,
+    pseudo_inverse,
     reduction,
     scatter,
     solve,
     sorting,
+    statistics,
     strided,
     views,
 )
@@ -44,6 +48,7 @@ from .ops import cholesky as ops_cholesky
 from .ops import complex as ops_complex
 from .ops import lu as ops_lu
 from .ops import matmul as ops_matmul
+from .ops import matrix_exp as ops_matrix_exp
 from .ops import put as ops_put
 from .ops import qr as ops_qr
 from .ops import random as ops_random
@@ -354,10 +359,14 @@ class Tensor(TensorBase):
     count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
     logsumexp, max, min = reduction.logsumexp, extremes.max, extremes.min
     amax, amin, aminmax = extremes.amax, extremes.amin, extremes.aminmax
-    argmax, argmin, median = extremes.argmax, extremes.argmin, extremes.median
+    argmax, argmin = extremes.argmax, extremes.argmin
     cumsum, cumprod = cumulative.cumsum, cumulative.cumprod
     logcumsumexp = cumulative.logcumsumexp
     cumsum_, cumprod_ = inplace(cumulative.cumsum), inplace(cumulative.cumprod)
+    cummax, cummin = cumulative_extremes.cummax, cumulative_extremes.cummin
+    diff = differences.diff
+    median, nanmedian, mode = statistics.median, statistics.nanmedian, statistics.mode
+    cov, corrcoef = statistics.cov, statistics.corrcoef
 
     sort, argsort, msort = sorting.sort, sorting.argsort, sorting.msort
     topk, kthvalue, unique = sorting.topk, sorting.kthvalue, sorting.unique
@@ -431,6 +440,7 @@ class Tensor(TensorBase):
     addbmm, addbmm_ = ops_matmul.addbmm, matmul_inplace.addbmm_
     baddbmm, baddbmm_ = ops_matmul.baddbmm, matmul_inplace.baddbmm_
     matrix_power, cross = linalg_products.matrix_power, linalg_products.cross
+    matrix_exp, pinverse = ops_matrix_exp.matrix_exp, pseudo_inverse.pinverse
     __matmul__ = operator(ops_matmul.matmul)
 
     def __rmatmul__(self, other):

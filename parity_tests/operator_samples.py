@@ -7,6 +7,7 @@ strided, empty, 0-d, keyword arguments) and inputs that must fail.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import types
 import warnings
@@ -193,6 +194,12 @@ def translated(value: Any, known: dict | None = None) -> Any:
         case dict():
             return {key: _place() if key == "device" else translated(item, known)
                     for key, item in value.items()}
+        case torch.nn.PairwiseDistance():
+            return lib.nn.PairwiseDistance(value.norm, value.eps, value.keepdim)
+        case _ if type(value).__name__ == "LinearCrossEntropyOptions":  # new in torch 2.13
+            return lib.nn.LinearCrossEntropyOptions(**{
+                field.name: translated(getattr(value, field.name), known)
+                for field in dataclasses.fields(value)})
         case slice():
             return slice(*(translated(end, known)
                            for end in (value.start, value.stop, value.step)))

@@ -105,6 +105,7 @@ from ..ops.max_unpooling import (
     max_unpool2d,
     max_unpool3d,
 )
+from ..ops.multi_head_attention import multi_head_attention_forward
 from ..ops.norm import (
     batch_norm,
     group_norm,
@@ -146,7 +147,8 @@ __all__ = [
     "log_softmax", "logsigmoid",
     "margin_ranking_loss", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
     "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "max_unpool1d",
-    "max_unpool2d", "max_unpool3d", "mish", "mse_loss", "multi_margin_loss",
+    "max_unpool2d", "max_unpool3d", "mish", "mse_loss",
+    "multi_head_attention_forward", "multi_margin_loss",
     "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot",
     "pad", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu",
     "relu", "relu6", "rms_norm", "rrelu", "scaled_dot_product_attention", "selu", "sigmoid", "silu",

@@ -111,7 +111,7 @@ def _fits_one_op(query: Any, key: Any, value: Any, mask: Any, dropout_p: float,
         same_heads = heads == shared == value.size(1)
     return (same_heads and key.size(0) == value.size(0) == batch
             and key.size(3) == value.size(3) == width
-            and all(each.stride(-1) == 1 for each in tensors)
+            and (width == 1 or all(each.stride(-1) == 1 for each in tensors))
             and (mask is None or _fits(mask, (batch, heads, length, count))))
 
 

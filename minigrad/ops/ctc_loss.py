@@ -229,9 +229,8 @@ def ctc_loss_by_number(log_probs: Any, targets: Any, input_lengths: Any, target_
         raise TypeError(f"ctc_loss() received an invalid combination of arguments - got "
                         f"({', '.join(kinds)})")
     alone = log_probs._data.ndim != 3
-    losses = _each_loss(log_probs.unsqueeze(1) if alone else log_probs,
-                        targets.unsqueeze(0) if alone else targets,
-                        input_lengths, target_lengths, blank, zero_infinity)
+    losses = _each_loss(log_probs.unsqueeze(1) if alone else log_probs, targets, input_lengths,
+                        target_lengths, blank, zero_infinity)
     if zero_infinity:
         losses = where(losses == float("inf"), losses.new_zeros(()), losses)
     if reduction == 1:

@@ -110,8 +110,7 @@ def _gradient_arguments(input: Any, spacing: Any, dim: Any, edge_order: Any) -> 
     several = isinstance(spacing, list | tuple)
     number = isinstance(spacing, int | float | complex) or (
         isinstance(spacing, TensorBase) and not spacing._data.ndim)
-    fits = type(dim) is int or dim is None or isinstance(dim, list | tuple) and (
-        spacing is not None or "spacing is left out")
+    fits = type(dim) is int or dim is None or isinstance(dim, list | tuple)
     if not (fits and isinstance(edge_order, int) and (several or number or spacing is None)):
         raise TypeError("gradient() received an invalid combination of arguments - got "
                         f"({type(input).__name__}, dim={type(dim).__name__}, "
@@ -144,7 +143,7 @@ def _check_gradient(input: Any, spacings: int | None, dims: int | None, edge_ord
 
 def _along_even(input: Any, step: Any, dim: int, edge_order: int) -> Any:
     """The derivative along `dim`, with samples at equal distances `step`."""
-    step = step.item() if isinstance(step, TensorBase) else step
+    step = _number(step)
 
     def part(start: int | None, end: int | None = None) -> Any:
         return slice_(input, dim, start, end)
@@ -158,6 +157,11 @@ def _along_even(input: Any, step: Any, dim: int, edge_order: int) -> Any:
         last = (mul_number(part(-3, -2), other=0.5) - mul_number(part(-2, -1), other=2)
                 + mul_number(part(-1), other=1.5))
     return cat([div_number(first, other=step), inside, div_number(last, other=step)], dim)
+
+
+def _number(value: Any) -> Any:
+    """A Python number, also of a 0-d tensor."""
+    return value if isinstance(value, int | float | complex) else value.item()
 
 
 def _along_coordinates(input: Any, places: Any, dim: int, edge_order: int) -> Any:
@@ -265,7 +269,7 @@ def _widths(name: str, y: Any, x: Any, dx: Any, dim: int) -> Any:
         which = "`y`" if x is None else "`x` or `y`"
         raise RuntimeError(f"{name}: received a bool input for {which}, but bool is not supported")
     if x is None:
-        dx = 1 if dx is None else dx.item() if isinstance(dx, TensorBase) else dx
+        dx = 1 if dx is None else _number(dx)
         if isinstance(dx, bool | complex):
             raise RuntimeError(f"{name}: Currently, we only support dx as a real number.")
         return float(dx)

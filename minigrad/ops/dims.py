@@ -21,8 +21,8 @@ def wrap_dims(dims: int | Iterable[int] | None, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     chosen = (dims,) if isinstance(dims, int) else tuple(dims)
     wrapped = tuple([wrap_dim(dim, ndim) for dim in chosen])
-    for dim in wrapped:
-        if wrapped.count(dim) > 1:
+    for place, dim in enumerate(wrapped):
+        if dim in wrapped[:place]:
             raise RuntimeError(f"dim {dim} appears multiple times in the list of dims")
     return wrapped
 

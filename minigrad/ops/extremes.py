@@ -1,4 +1,4 @@
-"""The largest, the smallest and the middle; a gradient goes back to the place they came from."""
+"""The largest and the smallest; a gradient goes back to the place they came from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .reduction import reduced_dims, spread
 
-__all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min"]
+__all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
 
 
 class _Pair:
@@ -35,21 +35,20 @@ def return_type(name: str, *fields: str) -> Any:
 
 MaxResult = return_type("max", "values", "indices")
 MinResult = return_type("min", "values", "indices")
-MedianResult = return_type("median", "values", "indices")
 AminmaxResult = return_type("aminmax", "min", "max")
 
 
 @primitive(promote="exact", name="max", outputs=("values", "indices"))
 def _max_dim(xp, input, *, dim, keepdim):
-    return _at_index(xp, input, xp.argmax(input, axis=dim), dim, keepdim)
+    return at_index(xp, input, xp.argmax(input, axis=dim), dim, keepdim)
 
 
 @primitive(promote="exact", name="min", outputs=("values", "indices"))
 def _min_dim(xp, input, *, dim, keepdim):
-    return _at_index(xp, input, xp.argmin(input, axis=dim), dim, keepdim)
+    return at_index(xp, input, xp.argmin(input, axis=dim), dim, keepdim)
 
 
-def _at_index(xp, array, index, dim, keepdim):
+def at_index(xp, array, index, dim, keepdim):
     """The elements at `index` along `dim`, with the index: the first of equals, nan before all."""
     if not array.ndim:
         return array.copy(), xp.zeros((), xp.int64)
@@ -97,14 +96,14 @@ def _amin(xp, input, *, dim, keepdim):
 
 
 for _op in (_max_all, _min_all):
-    derivative(_op, input=lambda g, input, result: _shared(g, input, result, None))
+    derivative(_op, input=lambda g, input, result: shared(g, input, result, None))
 for _op in (_amax, _amin):
-    derivative(_op, input=lambda g, input, result, input_shape, dim, keepdim: _shared(
+    derivative(_op, input=lambda g, input, result, input_shape, dim, keepdim: shared(
         spread(g, input_shape, dim, keepdim), input, spread(result, input_shape, dim, keepdim),
         dim))
 
 
-def _shared(g, input, extreme, dim):
+def shared(g, input, extreme, dim):
     """`g` divided equally among the elements that are the extreme."""
     mask = (input == extreme) | (input.isnan() & extreme.isnan()) if \
         input.is_floating_point() else input == extreme
@@ -133,7 +132,7 @@ def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: str) -> An
                                    "input.numel() == 0. Specify the reduction dim with the 'dim' "
                                    "argument.")
             return full(input)
-        dim = _nonempty(name, input, dim)
+        dim = nonempty_dim(name, input, dim)
         return result(*along(input, dim=dim, keepdim=keepdim))
 
     function.__name__ = name
@@ -142,7 +141,8 @@ def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: str) -> An
     return takes_out(function, check=_values_cast)
 
 
-def _nonempty(name: str, input: Any, dim: int) -> int:
+def nonempty_dim(name: str, input: Any, dim: int) -> int:
+    """`dim` as an index from the front, of a dimension that has elements."""
     dim = wrap_dim(dim, input._data.ndim)
     if input._data.ndim and not input._data.shape[dim]:
         raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
@@ -173,7 +173,7 @@ def _extreme_dims(name: str, input: Any, dim: Any) -> tuple:
                            "0. Specify the reduction dim with the 'dim' argument.")
     if not input._data.size:
         for each in (dim,) if isinstance(dim, int) else dim:
-            _nonempty(name, input, each)
+            nonempty_dim(name, input, each)
     return reduced_dims(dim, input._data.ndim)
 
 
@@ -183,7 +183,7 @@ def _aminmax(xp, input, *, dim, keepdim):
 
 
 def _aminmax_rule(grads, input, min, max, input_shape, dim, keepdim):
-    parts = [_shared(spread(g, input_shape, dim, keepdim), input,
+    parts = [shared(spread(g, input_shape, dim, keepdim), input,
                      spread(extreme, input_shape, dim, keepdim), dim)
              for g, extreme in zip(grads, (min, max), strict=True) if g is not None]
     return builtins.sum(parts)
@@ -216,7 +216,7 @@ def _arg(function: Any, name: str, input: Any, dim: int | None, keepdim: bool) -
                              "== 0.")
         found = function(input, dim=None, keepdim=False)
         return found.reshape([1] * input._data.ndim) if keepdim else found
-    return function(input, dim=_nonempty(name, input, dim), keepdim=keepdim)
+    return function(input, dim=nonempty_dim(name, input, dim), keepdim=keepdim)
 
 
 @takes_out
@@ -229,35 +229,3 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The index of the smallest element (of the flattened tensor without `dim`)."""
     return _arg(_argmin, "argmin", input, dim, keepdim)
-
-
-@primitive(promote="exact", name="median")
-def _median_all(xp, input):
-    return _median.op.kernel(xp, input.reshape(-1), dim=0, keepdim=False)[0]
-
-
-derivative(_median_all, input=lambda g, input, result: _shared(g, input, result, None))
-
-
-@primitive(promote="exact", name="median", overload=1, outputs=("values", "indices"))
-def _median(xp, input, *, dim, keepdim):
-    if not input.ndim:
-        return input.copy(), xp.zeros((), xp.int64)
-    order = xp.argsort(input, axis=dim, kind="stable")
-    nan_first = xp.isnan(input).any(axis=dim, keepdims=True) if input.dtype.kind == "f" else False
-    middle = xp.take(order, xp.asarray([(input.shape[dim] - 1) // 2]), axis=dim)
-    index = xp.where(nan_first, xp.expand_dims(xp.argmax(xp.isnan(input), axis=dim), dim),
-                     middle) if nan_first is not False else middle
-    return _at_index(xp, input, index.squeeze(dim), dim, keepdim)
-
-
-derivative(_median, input=lambda g, input_shape, indices, dim, keepdim: put_along(
-    g, input_shape, indices, dim, keepdim))
-
-
-@takes_out
-def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The middle element, the lower of two; along `dim` with its index."""
-    if dim is None:
-        return _median_all(input)
-    return MedianResult(*_median(input, dim=_nonempty("median", input, dim), keepdim=keepdim))

@@ -367,7 +367,7 @@ for _op in (_vector_norm, norm_over):
 
 def _norm_rule(g, input, norm, p, dim):
     if p == 0:
-        return g.zeros_like()
+        return None
     if p == 1:
         return g * input.sgn()
     if p == 2:
@@ -375,8 +375,12 @@ def _norm_rule(g, input, norm, p, dim):
     if builtins.abs(p) == math.inf:
         mask = input.abs() == norm
         return g * input.sgn() * (mask / mask.sum(dim, dim is not None))
-    scale = (input.abs() / norm).pow(p - 1) if p > 1 else input.abs().pow(p - 1) * norm.pow(1 - p)
-    return g * (input.sgn() * scale).masked_fill((norm == 0) | (input == 0), 0)
+    if p < 1:
+        return (input.sgn() * input.abs().pow(p - 1).masked_fill(input == 0, 0)) * g \
+            * norm.pow(1 - p)
+    share = (g / norm.pow(p - 1)).masked_fill(norm == 0, 0)
+    return share * (input.sgn() * input.abs().pow(p - 1) if p < 2 else
+                    input * input.abs().pow(p - 2))  # whose own derivative at 0 is finite
 
 
 @takes_out(name="linalg_vector_norm")

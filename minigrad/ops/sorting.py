@@ -35,7 +35,7 @@ def _unsupported(kernel: str, input: Any) -> NotImplementedError:
 
 # --- in order ------------------------------------------------------------------------------------
 
-def _order(xp, array, dim, descending):
+def order_along(xp, array, dim, descending):
     """The indices that sort `array` along `dim`: equal elements in order, nan as the greatest."""
     if array.dtype in dtypes.HALF_TYPES:  # NumPy does not know where bfloat16's nan belongs
         array = array.astype(xp.float32)
@@ -51,7 +51,7 @@ def _first_in_order(xp, input, dim, descending, part):
     if not input.ndim:
         return input.copy(), xp.zeros((), xp.int64)
     places = (slice(None),) * dim + (part,)
-    indices = _order(xp, input, dim, descending)[places]
+    indices = order_along(xp, input, dim, descending)[places]
     return xp.take_along_axis(input, indices, axis=dim), indices
 
 
@@ -199,7 +199,7 @@ def _lexicographic(xp, items):
 
 @primitive(promote="exact", name="_unique2", outputs=("values", "inverse", "counts"))
 def _unique(xp, input):
-    return _distinct(xp, input, None, lambda items: _order(xp, items, 0, False))
+    return _distinct(xp, input, None, lambda items: order_along(xp, items, 0, False))
 
 
 @primitive(promote="exact", name="unique_dim", outputs=("values", "inverse", "counts"))

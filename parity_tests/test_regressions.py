@@ -1,0 +1,148 @@
+"""Gradients that autograd engines have got wrong before: here they stay right.
+
+The first part are errors that other engines had; the second part are this one's, found by the
+programs of test_properties.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from parity_tests.harness import check, check_error, program
+
+# --- errors of other engines ---------------------------------------------------------------------
+
+
+def used_twice(lib, x):
+    y = x.exp()
+    return y * y.sin() + y.sum() * y
+
+
+def used_at_two_depths(lib, x):
+    y = x * 2
+    z = y + 1
+    return (y * z).sum() + (z * z * y).sum()
+
+
+@pytest.mark.parametrize("fn", [used_twice, used_at_two_depths], ids=lambda fn: fn.__name__)
+def test_a_tensor_inside_the_graph_is_used_again(fn):
+    check([(3, 2)], fn, same_graph=True)
+
+
+@pytest.mark.parametrize("equation, shapes", [
+    ("ii", [(3, 3)]), ("ii->i", [(3, 3)]), ("iij->j", [(2, 2, 3)]), ("i,i", [(3,), (3,)]),
+    ("ij,jk", [(2, 3), (3, 4)]), ("ij,jk->k", [(2, 3), (3, 4)]), ("ij->", [(2, 3)]),
+    ("ij,ij->ij", [(2, 1), (1, 3)]), ("bij,bjk->ik", [(2, 3, 1), (2, 4, 2)]),
+    ("i,j->ji", [(2,), (3,)]), ("...i,i->...", [(2, 3, 4), (4,)]), ("ij,k->j", [(2, 3), (4,)]),
+    ("a,a,a->", [(3,), (3,), (3,)]), ("ab,bc,cd->ad", [(2, 3), (3, 2), (2, 4)]),
+])
+def test_einsum_repeats_broadcasts_and_sums_out(equation, shapes):
+    check(shapes, lambda lib, *tensors: lib.einsum(equation, *tensors))
+
+
+@pytest.mark.parametrize("shape, target", [((3,), (2, 3)), ((1, 3), (4, 3)), ((), (2, 2)),
+                                           ((2, 1, 3), (2, 5, 3)), ((1,), (1,)), ((1,), (0,))])
+def test_broadcast_to(shape, target):
+    check([shape], lambda x: x.broadcast_to(target) * 2)
+
+
+def test_nan_in_the_branch_that_where_does_not_take():
+    x = np.array([-1.0, 0.0, 2.0])
+    check([x], lambda lib, x: lib.where(x > 0, x.log(), x))
+    check([x], lambda lib, x: lib.where(x > 0, x.sqrt(), 0.0))
+    check([x], lambda lib, x: lib.where(x > 0, x.clamp(min=1e-9).sqrt(), x * 0))
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 0.5, 0, float("inf"), "fro"])
+def test_norm_at_zero(p):
+    check([np.zeros(3)], lambda x: x.norm(p), second=p not in (0.5,))
+    check([np.array([[0.0, 0.0], [3.0, 4.0]])], lambda x: x.norm(p, dim=1), second=p not in (0.5,))
+
+
+@pytest.mark.parametrize("values", [[2.0, 3.0, 4.0], [0.0, 3.0, 4.0], [0.0, 0.0, 4.0],
+                                    [0.0, 0.0, 0.0], [0.0]])
+def test_second_gradient_of_prod_with_zeros(values):
+    check([np.array(values)], lambda x: x.prod())
+    check([np.array([values, values])], lambda x: x.prod(1))
+
+
+def test_a_tensor_minus_its_own_mean():
+    check([(4,)], lambda x: x - x.mean())
+    check([(3, 4)], lambda x: ((x - x.mean(0)) ** 2).mean(0) / (x - x.mean()).abs().sum())
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "amax", "prod", "logsumexp", "var"])
+def test_reductions_over_broadcast_dims(name):
+    check([(3, 1)], lambda x: getattr(x.expand(3, 4), name)(1))
+    check([(3, 1), (4,)], lambda x, y: getattr(x + y, name)(0))
+
+
+# --- errors of this engine -----------------------------------------------------------------------
+
+def test_flip_of_one_element_is_a_copy():
+    check([(1,)], lambda x: (x.flip(0), x.mul_(2)), mutates=True)
+
+
+def test_result_of_a_write_through_a_view_differentiated_twice():
+    def fn(x):
+        y = x * 1
+        y[:, 1:].tanh_()
+        return y.sin() * y
+
+    check([(2, 3)], fn)
+
+
+def test_writing_over_the_whole_tensor_is_no_write_through_a_view():
+    def whole(x, v):
+        y = x * 1
+        y[...] = v
+        y[:] = v.mean()
+        return y * y
+
+    check([(2, 3), (3,)], whole, same_graph=True)
+
+
+def test_a_clone_of_an_expanded_tensor_lies_in_order():
+    check([(3,)], lambda x: x.expand(2, 2, 3).clone(), strides=True, noncontiguous=False)
+
+
+@pytest.mark.parametrize("write", [
+    lambda x: x[1:].add_(x[:-1]), lambda x: x.view(2, 3).mul_(x[:3]), lambda x: x[1:].copy_(x[:-1]),
+    lambda lib, x: x.index_add_(0, lib.tensor([0], device=x.device), x[1:2]),
+    lambda lib, x: x.scatter_(0, lib.tensor([0], device=x.device), x[1:2]),
+    lambda x: x[:1].expand(3).add_(1)])
+def test_writing_over_what_is_read(write):
+    check_error([(6,)], write)
+
+
+def test_a_view_made_under_no_grad_leads_nowhere():
+    def fn(lib):
+        x = lib.ones(3, requires_grad=True) * 2
+        with lib.no_grad():
+            view = x.view(-1)
+        return view.requires_grad, view.grad_fn is None, (view * 3).grad_fn.next_functions[0][0]
+
+    program(fn)
+    check_error([(3,)], lambda lib, x: lib.autograd.grad(_no_grad_view(lib, x), x), grad=True)
+
+
+def test_a_view_of_one_of_several_views_must_not_be_written():
+    check_error([(2, 3)], lambda x: (x * 1).unbind(0)[0].view(-1).mul_(2), grad=True)
+    check_error([(2, 3)], lambda lib, x: _no_grad_view(lib, x)[::2].mul_(2), grad=True)
+
+
+def _no_grad_view(lib, x):
+    y = x * 1
+    with lib.no_grad():
+        return y.view(-1)
+
+
+def test_a_saved_tensor_detached_in_place():
+    def fn(lib, x):
+        y = x * 2
+        z = y * y
+        y.detach_()
+        lib.autograd.grad(z.sum(), x)
+
+    check_error([(3,)], fn, grad=True)
