@@ -4,7 +4,7 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint parity parity-cpu parity-fake-cuda parity-speed speed clean
+.PHONY: demo test lint parity nightly parity-cpu parity-fake-cuda parity-speed speed clean
 
 ## demo: train a small model, compare and draw it
 demo: $(VENV)/demo.stamp
@@ -16,6 +16,10 @@ test: lint parity-cpu parity-fake-cuda parity-speed
 ## parity: every operator of PyTorch's database at every level; writes docs/parity.md
 parity: $(VENV)/test.stamp
 	$(BIN)/pytest parity_tests/test_operators.py -n $(WORKERS) --dist loadgroup --matrix docs/parity.md
+
+## nightly: 2,000 new programs, shapes and indices at random
+nightly: $(VENV)/test.stamp
+	$(BIN)/pytest parity_tests/test_properties.py -n $(WORKERS) --hypothesis-profile nightly
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

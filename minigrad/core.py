@@ -336,8 +336,9 @@ def modified(node: Node, tensor: TensorBase, found: int, expected: int, slot: in
     """torch's words for a saved tensor that was overwritten, then where it was saved and a cure."""
     op, name = node.op, node.plan.saved_names[slot]
     kind = f"{device_of(tensor._data).type}.".replace("cpu.", "")
-    producer = "" if tensor.grad_fn is None else \
-        f", which is output {tensor._output} of {forward_name(tensor._node)},"
+    made_by = tensor.grad_fn
+    producer = "" if made_by is None else \
+        f", which is output {tensor._output} of {forward_name(made_by)},"
     if name in op.outputs:
         written = node.extras is not None and node.extras.through_base is not None
         producer = f", which is output 0 of {'AsStrided' if written else forward_name(node)},"

@@ -38,12 +38,13 @@ def run_backward(roots: Sequence[TensorBase], gradients: Sequence[TensorBase], k
     """
     buffers: dict[Node, list] = {}
     for root, gradient in zip(roots, gradients, strict=True):
-        node, output, _, _ = edge_of(root)
+        node, output, _, _ = edge_of(root)  # type: ignore[misc]  # it has one: it was checked
         buffer = buffers.setdefault(node, [None] * node.outputs)
         buffer[output] = gradient if buffer[output] is None else buffer[output] + gradient
-    targets = None if inputs is None else [edge_of(tensor)[:2] for tensor in inputs]
+    targets: Any = None if inputs is None else [
+        (edge_of(tensor) or (None, 0))[:2] for tensor in inputs]
     useful = None if targets is None else _leading_to({node for node, _ in targets}, buffers)
-    captured: dict[tuple[Node, int], Any] = dict.fromkeys(targets or ())
+    captured: dict[Any, Any] = dict.fromkeys(targets or ())
     enabled, mode.grad = mode.grad, create_graph
     try:
         _visit(buffers, keep_graph, useful, captured, accumulate)

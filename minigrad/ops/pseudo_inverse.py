@@ -45,14 +45,14 @@ def _tolerances(A: Any, atol: Any, rtol: Any, name: str) -> list[Any]:
     if rtol is None:
         rtol = as_tensor(default_tolerance(A))
         if atol is not None:
-            absolute = atol if isinstance(atol, TensorBase) else as_tensor(atol)
+            absolute: Any = atol if isinstance(atol, TensorBase) else as_tensor(atol)
             rtol = where(absolute > 0, as_tensor(0), rtol)
     return [each if isinstance(each, TensorBase) else as_tensor(each or 0)
             for each in (atol, rtol)]
 
 
 def _require_real(tolerance: Any, name: str, which: str) -> None:
-    if isinstance(tolerance, TensorBase) and tolerance.is_complex():
+    if isinstance(tolerance, TensorBase) and tolerance.dtype.is_complex:
         raise RuntimeError(f"{name}: {which} tensor of complex type is not supported. Got "
                            f"{tolerance.dtype.scalar_name}")
 
@@ -121,23 +121,34 @@ def pinv_gradient(g: Any, input: Any, result: Any) -> Any:
 derivative(_pinv, input=pinv_gradient)
 
 
-@takes_out(name="linalg_pinv", check=castable("linalg.pinv", "result")[0])
+_castable, = castable("linalg.pinv", "result")
+_written_pinv = takes_out(_pinv, name="linalg_pinv", check=_castable)
+_copied_pinv = takes_out(_pinv, name="linalg_pinv", check=_castable, recorded=True)
+
+
 def pinv(input: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None,
-         rtol: Any = None) -> Any:
+         rtol: Any = None, out: Any = None) -> Any:
     """$A^+$. `rcond` is the older name of `rtol`; of a `hermitian` matrix only the lower triangle
-    is read."""
+    is read.
+
+    With numbers for tolerances, or with `rcond`, the way into `out` is part of the graph.
+    """
     _require_arguments("linalg_pinv", input, rcond, hermitian, atol, rtol)
     name, shape = "torch.linalg.pinv", list(input._data.shape)
+    copied = any(each is not None and not isinstance(each, TensorBase)
+                 for each in (rcond, atol, rtol))
     if rcond is not None:
         _require_real(rcond, name, "rcond")
-        atol, rtol = 0.0, rcond
+        copied, atol, rtol = True, 0.0, rcond
     for which, tolerance in (("atol", atol), ("rtol", rtol)):
         if isinstance(tolerance, TensorBase):
             refuse_gradient("linalg_pinv", which, tolerance)
     if input._data.dtype.name not in LAPACK_DTYPES or len(shape) < 2:
         raise RuntimeError(f"linalg.pinv({input.dtype.scalar_name}{{{shape}}}): expected a tensor "
                            "with 2 or more dimensions of float, double, cfloat or cdouble types")
-    return _pinv(input, *_tolerances(input, atol, rtol, name), hermitian=hermitian)
+    tolerances = _tolerances(input, atol, rtol, name)
+    return (_copied_pinv if copied else _written_pinv)(
+        input, *tolerances, hermitian=hermitian, out=out)
 
 
 def pinverse(input: Any, rcond: float = 1e-15) -> Any:
@@ -152,17 +163,21 @@ def pinverse(input: Any, rcond: float = 1e-15) -> Any:
 
 # --- the rank ------------------------------------------------------------------------------------
 
-@takes_out(name="linalg_matrix_rank", check=castable("torch.linalg.matrix_rank", "result")[0])
-def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None,
-                rtol: Any = None) -> Any:
-    """How many singular values are not taken for 0. `tol` is `atol` with an `rtol` of 0."""
-    _require_arguments("linalg_matrix_rank", input, tol, hermitian, atol, rtol)
-    name, A = "torch.linalg.matrix_rank", input.detach()
-    require_matrix(A, name, "input")
-    if tol is not None:
-        atol, rtol = tol, 0.0
-    tolerances = _tolerances(A, atol, rtol, name)
+@takes_out(name="sum", check=castable("torch.linalg.matrix_rank", "result")[0])
+def _rank(A: Any, hermitian: bool, tolerances: list) -> Any:
     if not A._data.size:
         return A.new_zeros(A._data.shape[:-2], dtype=dtypes.int64)
     sizes = eigvalsh(A).abs() if hermitian else svdvals(A)
     return _counting(sizes, *tolerances).sum(-1)
+
+
+def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None,
+                rtol: Any = None, out: Any = None) -> Any:
+    """How many singular values are not taken for 0. `tol` is `atol` with an `rtol` of 0."""
+    _require_arguments("linalg_matrix_rank", input, tol, hermitian, atol, rtol)
+    name = "torch.linalg.matrix_rank"
+    require_matrix(input, name, "input")
+    if tol is not None:
+        atol, rtol = tol, 0.0
+    tolerances = _tolerances(input, atol, rtol, name)
+    return _rank(input.detach(), hermitian, [each.detach() for each in tolerances], out=out)

@@ -387,9 +387,6 @@ def _norm_rule(g, input, norm, p, dim):
 def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
                 dtype: Any = None) -> Any:
     r"""$\left(\sum_i |a_i|^p\right)^{1/p}$ over `dim` (all by default), computed in `dtype`."""
-    if not isinstance(ord, numbers.Number):
-        raise TypeError("linalg_vector_norm(): argument 'ord' (position 2) must be Number, not "
-                        f"{type(ord).__name__}")
     _require_norm(input, ord, dtype)
     dims = reduced_dims(dim, input._data.ndim)
     if not input._data.size and (ord < 0 or ord == math.inf):
@@ -408,6 +405,9 @@ def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False
 
 def _require_norm(input: Any, ord: Any, dtype: Any) -> None:
     name, own = "linalg.vector_norm", input.dtype
+    if not isinstance(ord, numbers.Number):
+        raise TypeError("linalg_vector_norm(): argument 'ord' (position 2) must be Number, not "
+                        f"{type(ord).__name__}")
     if isinstance(ord, complex):
         raise RuntimeError(f"{name}: Expected a non-complex scalar as the order of norm.")
     if not (own.is_floating_point or own.is_complex):
