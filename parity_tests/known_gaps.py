@@ -48,7 +48,7 @@ GAPS: dict[str, str] = {
         "torch.f has here the signature of torch.nn.functional.f, which is not the same"),
     **_signatures("function-mm function-bmm function-addmm function-baddbmm",
                   "out_dtype, for GPUs, is not there"),
-    **_signatures("function-tensordot function-norm", "out= is added by a decorator"),
+    **_signatures("function-tensordot", "out= is added by a decorator"),
     **_signatures("function-isin", "the overload for a number calls its arguments differently"),
     **_signatures("function-orgqr method-orgqr", "householder_product, with its argument names"),
     **_signatures("method-polygamma", "the method of torch takes n first: so does this one"),

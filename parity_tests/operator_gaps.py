@@ -9,25 +9,8 @@ from __future__ import annotations
 EVERYWHERE = [
     ("exists",
      "not there yet, or an alias or a method of it is not",
-        "cauchy cdist chalf combinations corrcoef cov cummax cummin cumulative_trapezoid diff "
-         "exponential geometric gradient histogram histogramdd linalg.cond linalg.cross "
-         "linalg.diagonal linalg.lstsq linalg.lstsq.grad_oriented linalg.matrix_norm "
-         "linalg.matrix_power linalg.matrix_rank linalg.matrix_rank.hermitian linalg.multi_dot "
-         "linalg.norm linalg.norm.subgradients_at_zero linalg.pinv linalg.pinv.hermitian "
-         "linalg.pinv.singular linalg.vander linalg.vecdot linalg.vector_norm log_normal "
-         "matmul matrix_exp mode nanmedian nanquantile nn.functional.adaptive_avg_pool1d "
-         "nn.functional.adaptive_avg_pool2d nn.functional.adaptive_avg_pool3d "
-         "nn.functional.avg_pool1d nn.functional.avg_pool2d nn.functional.avg_pool3d "
-         "nn.functional.ctc_loss nn.functional.embedding_bag "
-         "nn.functional.linear_cross_entropy nn.functional.linear_cross_entropy.chunked "
-         "nn.functional.linear_cross_entropy.chunked_none nn.functional.local_response_norm "
-         "nn.functional.multi_head_attention_forward nn.functional.multi_margin_loss "
-         "nn.functional.multilabel_margin_loss nn.functional.multilabel_soft_margin_loss "
-         "nn.functional.pdist nn.functional.triplet_margin_with_distance_loss "
-         "nn.functional.unfold pinverse quantile renorm slice trapezoid trapz uniform"),
-    ("forward",
-     "a form, an argument or a dtype of it is not there yet",
-        "masked.median nn.functional.interpolate.area norm.nuc"),
+        "cauchy cdist chalf exponential geometric histogram histogramdd log_normal "
+         "nanquantile nn.functional.pdist quantile renorm slice uniform"),
     ("forward",
      "signs and phases of singular vectors and eigenvectors: LAPACK leaves them open",
         "linalg.eig linalg.eigh linalg.svd pca_lowrank svd svd_lowrank"),
@@ -35,12 +18,6 @@ EVERYWHERE = [
      "torch is good to six digits of float64 only here: its Cephes ports lost a coefficient",
         "special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
          "special.bessel_y1"),
-    ("forward",
-     "values differ by more than the tolerance for some sample",
-        "nn.functional.scaled_dot_product_attention"),
-    ("gradient",
-     "a form, an argument or a dtype of it is not there yet",
-        "masked.median nn.functional.interpolate.area norm.nuc"),
     ("gradient",
      "differs for some sample",
         "istft"),
@@ -51,14 +28,12 @@ EVERYWHERE = [
      "values differ by more than the tolerance for some sample",
         "linalg.householder_product"),
     ("second",
-     "a form, an argument or a dtype of it is not there yet",
-        "masked.median nn.functional.interpolate.area norm.nuc"),
-    ("second",
      "a gradient of rounding errors where torch has none at all, or the other way round",
-        "istft linalg.det logcumsumexp masked.prod native_layer_norm"),
+        "istft logcumsumexp masked.prod native_layer_norm "
+         "nn.functional.linear_cross_entropy.chunked_none"),
     ("second",
      "differs for some sample",
-        "nn.functional.scaled_dot_product_attention"),
+        "nn.functional.ctc_loss nn.functional.scaled_dot_product_attention"),
     ("second",
      "signs and phases of singular vectors and eigenvectors: LAPACK leaves them open",
         "linalg.eig linalg.eigh linalg.svd pca_lowrank svd svd_lowrank"),
@@ -67,14 +42,10 @@ EVERYWHERE = [
         "linalg.householder_product"),
     ("graph",
      "composed of other ops than in torch: other nodes",
-        "istft masked.median nn.functional.interpolate.area "
-         "nn.functional.scaled_dot_product_attention norm.nuc tensordot"),
-    ("method",
-     "a form, an argument or a dtype of it is not there yet",
-        "norm.nuc"),
+        "corrcoef cov istft tensordot"),
     ("method",
      "the method differs from torch for some sample or dtype",
-        "div.trunc_rounding histc"),
+        "div.trunc_rounding histc matrix_exp"),
     ("method",
      "which of equal elements comes first: torch leaves it open",
         "argsort kthvalue sort topk"),
@@ -83,21 +54,23 @@ EVERYWHERE = [
         "addbmm"),
     ("out",
      "a form, an argument or a dtype of it is not there yet",
-        "_batch_norm_with_update bernoulli norm.nuc"),
+        "_batch_norm_with_update bernoulli"),
     ("out",
      "an out of another dtype is accepted, torch refuses it",
-        "fft.ifft fft.ihfft lerp lu normal normal.number_mean"),
+        "diff fft.ifft fft.ihfft lerp lu normal normal.number_mean"),
     ("out",
      "an out of another dtype is refused, torch accepts it",
         "linalg.tensorinv linalg.tensorsolve split_with_sizes_copy"),
     ("out",
      "an out of the wrong kind is refused in other words",
-        "bucketize diag histc inner kthvalue linalg.solve_triangular logsumexp masked_select "
-         "matmul max.reduction_no_dim max.reduction_with_dim mean min.reduction_no_dim "
-         "min.reduction_with_dim nanmean nansum randn searchsorted tensordot"),
+        "bucketize diag histc inner kthvalue linalg.pinv linalg.solve_triangular logsumexp "
+         "masked_select matmul max.reduction_no_dim max.reduction_with_dim mean "
+         "min.reduction_no_dim min.reduction_with_dim nanmean nansum randn searchsorted "
+         "tensordot"),
     ("out",
      "out is laid out differently",
-        "empty fft.ihfftn narrow_copy nn.functional.gelu nn.functional.linear"),
+        "empty fft.ihfftn narrow_copy nn.functional.avg_pool3d nn.functional.gelu "
+         "nn.functional.linear"),
     ("out",
      "signs and phases of singular vectors and eigenvectors: LAPACK leaves them open",
         "linalg.eig linalg.eigh svd"),
@@ -106,7 +79,7 @@ EVERYWHERE = [
         "cumsum equal linspace linspace.tensor_overload logspace logspace.tensor_overload"),
     ("out",
      "the warning about a resized out differs",
-        "addbmm nn.functional.logsigmoid"),
+        "addbmm mode nn.functional.logsigmoid"),
     ("out",
      "torch is good to six digits of float64 only here: its Cephes ports lost a coefficient",
         "special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
@@ -121,12 +94,9 @@ EVERYWHERE = [
          "take"),
     ("errors",
      "refused in other words, or with another class",
-        "__rmod__ __rpow__ __rsub__ amax amin aminmax arange dsplit dstack hsplit hstack "
-         "masked_fill mean movedim multinomial narrow nn.functional.embedding "
+        "__rmod__ __rpow__ __rsub__ amax amin aminmax arange dsplit dstack gradient hsplit "
+         "hstack masked_fill mean movedim multinomial narrow nn.functional.embedding "
          "nn.functional.softshrink roll rot90 vsplit vstack"),
-    ("layouts",
-     "a form, an argument or a dtype of it is not there yet",
-        "masked.median nn.functional.interpolate.area norm.nuc"),
     ("layouts",
      "accepts or refuses other inputs than torch does for some sample",
         "__rsub__"),
@@ -141,16 +111,12 @@ EVERYWHERE = [
         "special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
          "special.bessel_y1"),
     ("dtypes",
-     "a form, an argument or a dtype of it is not there yet",
-        "masked.median nn.functional.interpolate.area norm.nuc"),
-    ("dtypes",
      "signs and phases of singular vectors and eigenvectors: LAPACK leaves them open",
         "linalg.eigh pca_lowrank svd_lowrank"),
     ("dtypes",
      "the last digits of 16-bit floats, or which of equal elements is reported",
-        "div.trunc_rounding grid_sampler_2d histc nn.functional.conv_transpose3d "
-         "nn.functional.grid_sample nn.functional.scaled_dot_product_attention "
-         "nn.functional.soft_margin_loss"),
+        "div.trunc_rounding grid_sampler_2d histc matrix_exp nn.functional.conv_transpose3d "
+         "nn.functional.grid_sample nn.functional.soft_margin_loss"),
     ("dtypes",
      "which of equal elements comes first: torch leaves it open",
         "argsort kthvalue sort topk"),
