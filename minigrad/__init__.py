@@ -93,6 +93,9 @@ from .ops.determinant import (
 from .ops.differences import (
     cumulative_trapezoid, diff, gradient, trapezoid, trapz,
 )
+from .ops.distances import (
+    cdist, pdist, renorm,
+)
 from .ops.distributions import (
     bernoulli, binomial, multinomial, normal, poisson,
 )
@@ -123,6 +126,9 @@ from .ops.gamma import (
 )
 from .ops.grid_sampling import (
     affine_grid_generator, grid_sampler, grid_sampler_2d, grid_sampler_3d,
+)
+from .ops.histogram import (
+    histc, histogram, histogramdd,
 )
 from .ops.indexing import (
     index_put, index_put_,
@@ -189,6 +195,9 @@ from .ops.put import unsafe_masked_index_put_accumulate as _unsafe_masked_index_
 from .ops.qr import (
     geqrf, orgqr, ormqr, qr,
 )
+from .ops.quantile import (
+    nanquantile, quantile,
+)
 from .ops.queries import (
     can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,
 )
@@ -222,7 +231,7 @@ from .ops.solve import (
     inverse, triangular_solve,
 )
 from .ops.sorting import (
-    argsort, bincount, bucketize, histc, isin, kthvalue, msort, searchsorted, sort, topk, unique,
+    argsort, bincount, bucketize, isin, kthvalue, msort, searchsorted, sort, topk, unique,
     unique_consecutive,
 )
 from .ops.statistics import (

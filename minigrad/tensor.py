@@ -22,6 +22,7 @@ from .ops import (
     cumulative_extremes,
     determinant,
     differences,
+    distances,
     distributions,
     extremes,
     floating,
@@ -46,11 +47,13 @@ from .ops import (
 )
 from .ops import cholesky as ops_cholesky
 from .ops import complex as ops_complex
+from .ops import histogram as ops_histogram
 from .ops import lu as ops_lu
 from .ops import matmul as ops_matmul
 from .ops import matrix_exp as ops_matrix_exp
 from .ops import put as ops_put
 from .ops import qr as ops_qr
+from .ops import quantile as ops_quantile
 from .ops import random as ops_random
 from .ops import scatter_reduce as ops_scatter_reduce
 from .ops import shape as ops_shape
@@ -371,7 +374,10 @@ class Tensor(TensorBase):
     sort, argsort, msort = sorting.sort, sorting.argsort, sorting.msort
     topk, kthvalue, unique = sorting.topk, sorting.kthvalue, sorting.unique
     unique_consecutive, isin = sorting.unique_consecutive, sorting.isin
-    bincount, histc = sorting.bincount, sorting.histc
+    bincount = sorting.bincount
+    histc, histogram = ops_histogram.histc, ops_histogram.histogram
+    quantile, nanquantile = ops_quantile.quantile, ops_quantile.nanquantile
+    renorm, renorm_ = distances.renorm, inplace(distances.renorm)
 
     # --- shape, views, joining
     view, view_as, reshape, reshape_as = (

@@ -10,6 +10,7 @@ Where several X are as good, the smallest of them is meant: $X = A^+ B$. LAPACK 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -31,31 +32,23 @@ _NOT_FULL_RANK = ("The least squares solution could not be computed because the 
 # --- one matrix after the other, by LAPACK -------------------------------------------------------
 
 def _by_qr(a, b, rcond, driver):
-    """Solution, residuals (or None), rank, singular values, and LAPACK's report."""
+    """Solution, residuals, rank, singular values (of which it knows nothing), LAPACK's report."""
     rows, columns = a.shape
-    if not a.size or not b.size:
-        return np.zeros((columns, b.shape[1]), a.dtype), _squares(b[columns:]), 0, (), 0
     target = np.zeros((max(rows, columns), b.shape[1]), a.dtype)
     target[:rows] = b
     _, solved, info = routine("gels", a)(a, target)
-    return solved[:columns], _squares(solved[columns:]), columns, (), info
+    return solved[:columns], _squares(solved[columns:]), columns, None, info
 
 
 def _by_rank(a, b, rcond, driver):
-    """The same for the drivers that find out the rank."""
+    """The same for the drivers that find out the rank; without full rank, no residuals."""
     from scipy.linalg import lstsq
 
-    columns = a.shape[1]
-    if not a.size or not b.size:
-        return (np.zeros((columns, b.shape[1]), a.dtype), _squares(b[columns:]), 0,
-                np.zeros(min(a.shape)), 0)
-    solution, residuals, rank, values = lstsq(a, b, cond=rcond, lapack_driver=driver,
-                                              check_finite=False)
-    return solution, residuals, rank, () if values is None else values, 0
+    return *lstsq(a, b, cond=rcond, lapack_driver=driver, check_finite=False), 0
 
 
 def _squares(a):
-    return (a * a.conj()).real.sum(axis=0)
+    return (a * a.conj()).real.sum(axis=-2)
 
 
 # driver: how it works, whether it tells the residuals, the rank, the singular values
@@ -78,13 +71,13 @@ def _each_solved(a, b, rcond, driver):
     real = a.real.dtype
     memory = np.zeros((*batch, count, max(rows, columns)), a.dtype)
     solutions = memory.swapaxes(-1, -2)[..., :columns, :]
-    residuals = np.zeros((*batch, count), real)
+    residuals = _squares(b)  # that is all, where there are no columns
     ranks, info = np.zeros(batch, np.int64), np.zeros(batch, np.int32)
     values = np.zeros((*batch, min(rows, columns)), real)
-    for at in np.ndindex(*batch):
-        solutions[at], rest, ranks[at], found, info[at] = solve(a[at], b[at], rcond, driver)
-        if len(rest):
-            residuals[at] = rest
+    for at in np.ndindex(*batch) if a.size and b.size else ():
+        solutions[at], off, ranks[at], found, info[at] = solve(a[at], b[at], rcond, driver)
+        if ranks[at] == columns < rows and tells_residuals:
+            residuals[at] = off
         if tells_values:
             values[at] = found
     if not (tells_residuals and rows > columns and (ranks == columns).all()):
@@ -113,11 +106,14 @@ def _lstsq(xp, input, b, *, rcond, driver):
     batch = np.broadcast_shapes(input.shape[:-2], right.shape[:-2])
     left = xp.broadcast_to(input, (*batch, *input.shape[-2:]))
     right = xp.broadcast_to(right, (*batch, *right.shape[-2:]))
-    solution, residuals, rank, values, info = on_host(
-        xp, lambda *each: _each_solved(*each, rcond, driver), left, right)
+    for name, matrix in (("input", left), ("other", right)):
+        if not xp.isfinite(matrix).all():
+            raise RuntimeError(f"torch.linalg.lstsq: {name} contained non-finite values.")
+    solve = functools.partial(_each_solved, rcond=rcond, driver=driver)
+    solution, residuals, rank, values, info = on_host(xp, solve, left, right)
     check_info(wrap(info), "torch.linalg.lstsq", _NOT_FULL_RANK)
     own = tuple([slice(None) if size > 1 else slice(1) for size in input.shape[:-2]])
-    rank, values = (each[own] if each.size else each for each in (rank, values))
+    rank, values = (each[own].copy() if each.size else each for each in (rank, values))
     return solution[..., 0] if vector else solution, residuals, rank, values
 
 

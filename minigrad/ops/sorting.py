@@ -21,8 +21,8 @@ from .dims import wrap_dim
 from .extremes import put_along, return_type
 
 __all__ = [
-    "argsort", "bincount", "bucketize", "histc", "isin", "kthvalue", "msort", "searchsorted",
-    "sort", "topk", "unique", "unique_consecutive"]
+    "argsort", "bincount", "bucketize", "isin", "kthvalue", "msort", "searchsorted", "sort", "topk",
+    "unique", "unique_consecutive"]
 
 SortResult = return_type("sort", "values", "indices")
 TopkResult = return_type("topk", "values", "indices")
@@ -361,39 +361,6 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     total = xp.zeros(max(minlength, int(array.max()) + 1), values.dtype)
     add_at(xp, total, array, values)
     return wrap(total)
-
-
-@takes_out
-def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
-    """How many elements lie in each of `bins` bins of [min, max] (of their own range if min = max).
-
-    nan and what lies outside is not counted.
-    """
-    array = input._data
-    if array.dtype.kind == "c":
-        raise _unsupported("aminmax_cpu", input)
-    if bins <= 0:
-        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    low, high = float(min), float(max)
-    if low == high and array.size:
-        low, high = float(array.min()), float(array.max())
-    if low == high:
-        low, high = low - 1, high + 1
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
-    if low > high:
-        raise RuntimeError("torch.histc: max must be larger than min")
-    if not input.dtype.is_floating_point:
-        raise _unsupported("histogram_cpu", input)
-    xp = ARRAY_MODULES[type(array)]
-    values = array.reshape(-1)
-    if values.dtype in dtypes.HALF_TYPES:
-        values = values.astype(xp.float32)
-    number = values.dtype.type
-    values = values[(values >= number(low)) & (values <= number(high))]
-    places = ((values - number(low)) * number(bins) / number(high - low)).astype(xp.int64)
-    counts = xp.bincount(xp.minimum(places, bins - 1), minlength=bins)
-    return wrap(counts.astype(array.dtype))
 
 
 @primitive(promote="default", name="isin")
