@@ -13,9 +13,9 @@ demo: $(VENV)/demo.stamp
 ## test: everything that must hold: style, types, and parity with PyTorch on both devices
 test: lint parity-cpu parity-fake-cuda parity-speed
 
-## parity: every operator of PyTorch's database at every level; writes docs/parity.md
+## parity: all of PyTorch's own databases at every level; writes docs/parity.md
 parity: $(VENV)/test.stamp
-	$(BIN)/pytest parity_tests/test_operators.py -n $(WORKERS) --dist loadgroup --matrix docs/parity.md
+	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --matrix docs/parity.md
 
 ## nightly: 2,000 new programs, shapes and indices at random
 nightly: $(VENV)/test.stamp

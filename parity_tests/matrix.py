@@ -1,35 +1,72 @@
-"""docs/parity.md: operator by level, what is equal to torch and how closely.
+"""docs/parity.md: what is equal to torch, and how closely, section by section.
 
-A pytest plugin, switched on by `--matrix FILE`: it listens to the reports of test_operators.py,
-whichever worker they come from, and writes the file when the run is over.
+A pytest plugin, switched on by `--matrix FILE`: it keeps only the tests that belong to a section,
+listens to their reports, whichever worker they come from, and writes the file when the run is over.
+
+A section is a table of entries (operators, modules, ...) by levels. Its tests have node ids like
+`test_operators.py::test_operator[softmax-gradient]`: entry, dash, level; they leave their largest
+error in `record_property("error", ...)`, and where the code is in `record_property("source", ...)`.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-LEVEL_TEXT = {
-    "exists": "the function, its aliases, its methods",
-    "forward": "values, dtype, shape, shared memory",
-    "gradient": "of every input, float64 and complex128",
-    "second": "the gradient's gradient",
-    "graph": "names of the nodes and their edges",
-    "method": "the method of Tensor",
-    "inplace": "the in-place method",
-    "out": "`out=`",
-    "errors": "class and words of exceptions",
-    "layouts": "strided, 0-d and empty inputs",
-    "dtypes": "integers, bool, 16-bit floats, complex64",
-    "promotion": "all pairs of dtypes",
-    "extremal": "nan, infinities, huge and tiny numbers",
-}
+
+class Section(NamedTuple):
+    """One table: the entries of a database of torch's, by levels."""
+
+    title: str               # "Operators"
+    entry: str               # what a row is: "operator"
+    database: str            # where the samples come from, in words
+    file: str                # "test_operators.py"
+    levels: dict[str, str]   # level: what is compared there
+    expected: str            # "module:function", which gives {entry: [level, ...]}
+
+    def cells(self) -> dict[str, list[str]]:
+        module, _, function = self.expected.partition(":")
+        return getattr(importlib.import_module(f"parity_tests.{module}"), function)()
+
+
+SECTIONS = [
+    Section("Operators", "operator", "its own operator database", "test_operators.py", {
+        "exists": "the function, its aliases, its methods",
+        "forward": "values, dtype, shape, shared memory",
+        "gradient": "of every input, float64 and complex128",
+        "second": "the gradient's gradient",
+        "graph": "names of the nodes and their edges",
+        "method": "the method of Tensor",
+        "inplace": "the in-place method",
+        "out": "`out=`",
+        "errors": "class and words of exceptions",
+        "layouts": "strided, 0-d and empty inputs",
+        "dtypes": "integers, bool, 16-bit floats, complex64",
+        "promotion": "all pairs of dtypes",
+        "extremal": "nan, infinities, huge and tiny numbers",
+    }, "test_operators:expected_cells"),
+]
 EQUAL, GAP, WRONG = "equal", "gap", "wrong"
+
+INTRODUCTION = """\
+# Parity with PyTorch
+
+Written by `make parity`; do not edit.
+
+**{equal} of {total} cells are equal to PyTorch {torch} ({share:.1f} %)**, on the samples of its \
+own databases, with NumPy {numpy}.
+
+A number is the largest error seen, in units of the last place of an element (or of 1, where the \
+element is smaller); `gap` is a known difference, with its reason in \
+[known_gaps.py](../parity_tests/known_gaps.py); `-` means that the level does not apply, an empty \
+cell that the entry is missing. A name leads to the code.
+"""
 
 
 class Cell:
-    """One operator at one level."""
+    """One entry at one level."""
 
     def __init__(self, state: str, properties: dict[str, Any]) -> None:
         self.state = state
@@ -43,75 +80,96 @@ class Cell:
             f"{self.error:.0f}")
 
 
-class Matrix:
-    """Collects the cells, then writes them down."""
+class Table:
+    """A section's cells, and what becomes of them in the page."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, section: Section) -> None:
+        self.section = section
         self.cells: dict[tuple[str, str], Cell] = {}
+        self.expected: dict[str, list[str]] = {}
+        self.pattern = re.compile(re.escape(section.file) + r"::test_(\w+)\[(.+)\]$")
 
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        found = re.search(r"test_operators\.py::test_(operator|exists)\[([^\]]+)\]", report.nodeid)
-        if not found or report.when != "call":
+    def take(self, report: Any) -> None:
+        found = self.pattern.search(report.nodeid)
+        if not found:
             return
-        name, _, level = (found[2].rpartition("-") if found[1] == "operator"
-                          else (found[2], "", "exists"))
-        state = EQUAL if report.passed else GAP if hasattr(report, "wasxfail") else WRONG
-        self.cells[name, level] = Cell(state, dict(report.user_properties))
+        name, _, level = (found[2], "", "exists") if found[1] == "exists" else \
+            found[2].rpartition("-")
+        if level in self.section.levels:
+            state = EQUAL if report.passed else GAP if hasattr(report, "wasxfail") else WRONG
+            self.cells[name, level] = Cell(state, dict(report.user_properties))
 
-    def pytest_sessionfinish(self, session: Any) -> None:
-        if hasattr(session.config, "workerinput"):
-            return  # the controller of the workers has them all
-        from parity_tests.operator_levels import LEVELS
-        from parity_tests.operator_samples import in_scope, title
-
-        expected = {title(op): ["exists", *(level for level in LEVELS if LEVELS[level].applies(op))]
-                    for op in in_scope()}
-        self.path.write_text(self._text(expected))
-
-    def _text(self, expected: dict[str, list[str]]) -> str:
-        import numpy
-        import torch
-
-        total = sum(map(len, expected.values()))
-        equal = sum(self._is_equal(name, level) for name in expected for level in expected[name])
-        lines = [
-            "# Parity with PyTorch, operator by operator", "",
-            "Written by `make parity`; do not edit.", "",
-            f"**{equal} of {total} cells are equal to PyTorch {torch.__version__.split('+')[0]} "
-            f"({100 * equal / total:.1f} %)**, on the samples of its own operator database, with "
-            f"NumPy {numpy.__version__}.", "",
-            "A number is the largest error seen, in units of the last place of an element (or of "
-            "1, where the element is smaller); `gap` is a known difference, with its reason in "
-            "[known_gaps.py](../parity_tests/known_gaps.py); `-` means that the level does not "
-            "apply to the operator, an empty cell that the operator is missing. A name leads to "
-            "the operator's rule.", "",
-            "| level | what is compared | operators | equal | |",
-            "| --- | --- | ---: | ---: | ---: |",
-        ]
-        for level, text in LEVEL_TEXT.items():
-            names = [name for name in expected if level in expected[name]]
-            good = sum(self._is_equal(name, level) for name in names)
-            lines.append(f"| {level} | {text} | {len(names)} | {good} | "
-                         f"{100 * good / max(len(names), 1):.1f} % |")
-        lines += ["", f"| operator | {' | '.join(LEVEL_TEXT)} |",
-                  f"| --- |{' ---: |' * len(LEVEL_TEXT)}"]
-        for name in sorted(expected):
-            row = [self._entry(name, level, expected[name]) for level in LEVEL_TEXT]
-            lines.append(f"| {self._link(name)} | {' | '.join(row)} |")
-        return "\n".join(lines) + "\n"
-
-    def _is_equal(self, name: str, level: str) -> bool:
+    def is_equal(self, name: str, level: str) -> bool:
         cell = self.cells.get((name, level))
         return cell is not None and cell.state == EQUAL
 
-    def _entry(self, name: str, level: str, levels: list[str]) -> str:
-        return str(self.cells.get((name, level), "")) if level in levels else "-"
+    def equal(self, level: str | None = None) -> int:
+        return sum(self.is_equal(name, each) for name, levels in self.expected.items()
+                   for each in levels if level in (None, each))
 
-    def _link(self, name: str) -> str:
-        for level in ("gradient", "forward"):
+    def total(self, level: str | None = None) -> int:
+        return sum(level in (None, each) for levels in self.expected.values() for each in levels)
+
+    def text(self) -> list[str]:
+        section = self.section
+        lines = [f"## {section.title}", "",
+                 f"{self.equal()} of {self.total()} cells are equal "
+                 f"({100 * self.equal() / max(self.total(), 1):.1f} %), on the samples of "
+                 f"{section.database}.", "",
+                 f"| level | what is compared | {section.entry}s | equal | |",
+                 "| --- | --- | ---: | ---: | ---: |"]
+        for level, text in section.levels.items():
+            equal, total = self.equal(level), self.total(level)
+            lines.append(f"| {level} | {text} | {total} | {equal} | "
+                         f"{100 * equal / max(total, 1):.1f} % |")
+        lines += ["", f"| {section.entry} | {' | '.join(section.levels)} |",
+                  f"| --- |{' ---: |' * len(section.levels)}"]
+        for name in sorted(self.expected):
+            row = [str(self.cells.get((name, level), "")) if level in self.expected[name] else "-"
+                   for level in section.levels]
+            lines.append(f"| {self.link(name)} | {' | '.join(row)} |")
+        return [*lines, ""]
+
+    def link(self, name: str) -> str:
+        for level in ("gradient", "forward", *self.section.levels):
             cell = self.cells.get((name, level))
             if cell is not None and cell.source.startswith("minigrad/"):
                 path, _, line = cell.source.rpartition(":")
                 return f"[{name}](../{path}#L{line})"
         return name
+
+
+class Matrix:
+    """The plugin: collects the cells of all sections, then writes them down."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tables = [Table(section) for section in SECTIONS]
+
+    def pytest_collection_modifyitems(self, config: Any, items: list) -> None:
+        rest = [item for item in items
+                if not any(table.pattern.search(item.nodeid) for table in self.tables)]
+        config.hook.pytest_deselected(items=rest)
+        dropped = set(rest)
+        items[:] = [item for item in items if item not in dropped]
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call":
+            for table in self.tables:
+                table.take(report)
+
+    def pytest_sessionfinish(self, session: Any) -> None:
+        if hasattr(session.config, "workerinput"):
+            return  # the controller of the workers has them all
+        import numpy
+        import torch
+
+        for table in self.tables:
+            table.expected = table.section.cells()
+        equal = sum(table.equal() for table in self.tables)
+        total = sum(table.total() for table in self.tables)
+        introduction = INTRODUCTION.format(
+            equal=equal, total=total, share=100 * equal / total, numpy=numpy.__version__,
+            torch=torch.__version__.split("+")[0])
+        lines = [line for table in self.tables for line in table.text()]
+        self.path.write_text(f"{introduction}\n" + "\n".join(lines))
