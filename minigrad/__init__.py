@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import e, inf, nan, pi
 from . import amp, autograd, cuda, fft, linalg, masked, nn, optim, random, signal, special, utils
 from .amp import autocast, is_autocast_enabled
+from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
     set_grad_enabled,
@@ -199,7 +200,8 @@ from .ops.quantile import (
     nanquantile, quantile,
 )
 from .ops.queries import (
-    can_cast, is_floating_point, is_nonzero, is_tensor, numel, promote_types, result_type,
+    can_cast, is_floating_point, is_inference, is_nonzero, is_tensor, numel, promote_types,
+    result_type,
 )
 from .ops.random import (
     rand, rand_like, randint, randint_like, randn, randn_like, randperm,

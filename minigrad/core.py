@@ -32,6 +32,7 @@ import numpy as np
 
 from . import dtypes
 from .device import device, device_of
+from .graph_errors import INFERENCE_SAVED, SECOND_BACKWARD, forbidden_write, modified
 from .hooks import Hooks
 
 
@@ -40,12 +41,37 @@ class Mode(threading.local):
 
     grad = True
     autocast: Any = None
+    inference = False
+    saved_hooks: tuple = ()     # the (pack, unpack) pairs in force, the innermost last (saved.py)
+    mutations: Any = None       # who copies saved tensors before they are written (autograd/graph)
+    check_nan = True            # whether anomaly detection looks for nan
+    anomaly: Any = None         # set while nodes remember where they were made (anomaly.py)
+    backward: Any = None        # the backward that this thread is running (engine.Backward)
 
     def __init__(self) -> None:  # runs once in each thread
         np.seterr(all="ignore")  # inf and nan are values, as in torch; setting it per op costs 1 µs
 
 
 mode = Mode()
+
+
+class Switches:
+    """How many `with` blocks, in all threads, ask for what few programs use: every op tests these
+    plain numbers, and looks at its own thread's `mode` only if one of them is not 0."""
+
+    watching = 0    # new nodes are shown to saved.watch: hooks on saved tensors, anomaly detection
+    inference = 0   # new tensors may be inference tensors
+    leaf_hooks = 0  # some leaf has hooks: backward must not keep them waiting (engine.py)
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def add(self, name: str, change: int) -> None:
+        with self.lock:
+            setattr(self, name, getattr(self, name) + change)
+
+
+switches = Switches()
 
 
 class Version:
@@ -56,6 +82,8 @@ class Version:
     def __init__(self) -> None:
         self.count = 0
 
+
+INFERENCE = Version()  # in the place of their counter, what all inference tensors share
 
 class View:
     """What makes a tensor a view: its base, and the version at which its `_node` was right.
@@ -105,6 +133,8 @@ class TensorBase:
 
     @property
     def _version(self) -> int:
+        if self._counter is INFERENCE:
+            raise RuntimeError("Inference tensors do not track version counter.")
         return 0 if self._counter is None else self._counter.count
 
     @property
@@ -129,7 +159,19 @@ def wrap(data: Any) -> Any:
     tensor._node = tensor._grad = tensor._counter = tensor._view = None
     tensor._hooks = tensor._accumulator = None
     tensor._output = 0
+    if switches.inference and mode.inference:
+        tensor._counter = INFERENCE
     return tensor
+
+
+def wrap_number(data: Any) -> Any:
+    """A Python number as a tensor, among the operands of an op; the user never sees it."""
+    tensor = wrap(data)
+    tensor._output = NUMBER
+    return tensor
+
+
+NUMBER = -1
 
 
 def version_of(tensor: TensorBase) -> Version:
@@ -142,7 +184,10 @@ def version_of(tensor: TensorBase) -> Version:
 
 def versions_of(tensors: Any) -> tuple[int, ...]:
     """How often each tensor's memory has been written; an optional one that is missing, never."""
-    return tuple([0 if tensor is None else tensor._version for tensor in tensors])
+    counters = [None if tensor is None else tensor._counter for tensor in tensors]
+    if INFERENCE in counters:
+        raise RuntimeError(INFERENCE_SAVED)
+    return tuple([0 if counter is None else counter.count for counter in counters])
 
 
 def refresh(view_tensor: TensorBase, view: View) -> None:
@@ -158,40 +203,10 @@ def refresh(view_tensor: TensorBase, view: View) -> None:
         fresh = base._same_view(view_tensor)  # type: ignore[attr-defined]
     finally:
         mode.grad = enabled
+    keep_retaining(view_tensor, fresh._node)
     view_tensor._node, view_tensor._output = fresh._node, fresh._output
     view.seen = view_tensor._counter.count  # type: ignore[union-attr]
 
-
-def forbidden_write(view_tensor: TensorBase, origin: str, done: str = "is being") -> str:
-    """torch's words for a write through a view that came about in such a way; or, where the write
-    went through the base and has been `done` already, for the view that can tell it no more."""
-    node, no_grad = view_tensor._node, origin == "no_grad" or view_tensor._node is None
-    what = "A view" if node is None else \
-        f"Output {view_tensor._output} of {forward_name(node)} is a view"
-    if no_grad:
-        what += " was created" if node is None else " of a view which was created"
-        what += f" in no_grad mode and {done} modified inplace with grad mode enabled."
-    else:
-        what += f" and {done} modified inplace."
-    return f"{what} {_WHY_FORBIDDEN[origin]}"
-
-
-_WHY_FORBIDDEN = {
-    "no_grad": (
-        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify "
-        "your code by moving both the view and the inplace either both inside the no_grad block "
-        "(if you don't want the inplace to be tracked) or both outside (if you want the inplace to "
-        "be tracked)."),
-    "multiple": (
-        "This view is the output of a function that returns multiple views. Such functions do not "
-        "allow the output views to be modified inplace. You should replace the inplace operation "
-        "by an out-of-place one."),
-    "function": (
-        "This view was created inside a custom Function (or because an input was returned as-is) "
-        "and the autograd logic to handle view+inplace would override the custom backward "
-        "associated with the custom Function, leading to incorrect gradients. This behavior is "
-        "forbidden. You can fix this by cloning the output of the custom Function."),
-}
 
 # --- nodes ---------------------------------------------------------------------------------------
 
@@ -205,6 +220,7 @@ class Node:
     __slots__ = ("rank", "edges", "plan", "saved", "versions", "results", "values", "outputs",
                  "extras", "__weakref__")
     op: Any = None  # the primitive (primitive.Op); set on the subclass
+    raw_saved: Any  # saved.SavedTensor; set there
 
     rank: int                   # minus the creation number: the engine's heap pops the newest first
     edges: list[Edge | None]    # one per differentiable input; None: no gradient wanted there
@@ -295,28 +311,26 @@ class Node:
         return f"<{type(self).__name__} object at {hex(id(self))}>"
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(f"_saved_{name}" for name in self.plan.saved_names)]
+        return [*super().__dir__(), *(f"{prefix}{name}" for name in self.plan.saved_names
+                                      for prefix in ("_saved_", "_raw_saved_"))]
 
     def __getattr__(self, attribute: str) -> Any:
-        """`_saved_other`, `_saved_result`, `_saved_dim`: what the rules will read."""
-        if attribute.startswith("_saved_"):
-            name = attribute.removeprefix("_saved_")
+        """`_saved_other`, `_saved_result`, `_saved_dim`: what the rules will read; with `_raw`, a
+        tensor among them as something that takes hooks (saved.SavedTensor)."""
+        prefix, _, name = attribute.rpartition("saved_")
+        if prefix in ("_", "_raw_"):
             if name == "self" or name.startswith("self_"):  # torch's name for the first input
                 name = self.op.inputs[0] + name.removeprefix("self")
             name = name.replace("_sym_sizes", "_shape")
             if name in self.plan.saved_names:
-                return self.unpack()[self.plan.saved_names.index(name)]
+                slot = self.plan.saved_names.index(name)
+                return self.unpack()[slot] if prefix == "_" else self.raw_saved(self, slot)
+            if prefix == "_" and name in self.op.inputs:
+                return None  # no rule that runs here reads it
         raise AttributeError(f"'{self.name()}' object has no attribute '{attribute}'")
 
 
 FREED: Any = object()
-SECOND_BACKWARD = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after "
-    "they have already been freed). Saved intermediate values of the graph are freed when you call "
-    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
-    "graph a second time or if you need to access saved tensors after calling backward.")
-
-
 def rebuild(node: Node, array: Any, counter: Version, output: int) -> TensorBase:
     """A node's own result as a tensor again, in its old place in the graph."""
     if node.extras is not None and node.extras.through_base is not None and mode.grad:
@@ -324,35 +338,6 @@ def rebuild(node: Node, array: Any, counter: Version, output: int) -> TensorBase
     tensor = wrap(array)
     tensor._node, tensor._output, tensor._tracked, tensor._counter = node, output, True, counter
     return tensor
-
-
-def forward_name(node: Node) -> str:
-    """"Mul" for MulBackward0, "Sum1" for SumBackward1: how torch's messages call an op."""
-    name = node.name()
-    return name if "::" in name else name.replace("Backward", "").removesuffix("0")
-
-
-def modified(node: Node, tensor: TensorBase, found: int, expected: int, slot: int) -> str:
-    """torch's words for a saved tensor that was overwritten, then where it was saved and a cure."""
-    op, name = node.op, node.plan.saved_names[slot]
-    kind = f"{device_of(tensor._data).type}.".replace("cpu.", "")
-    made_by = tensor.grad_fn
-    producer = "" if made_by is None else \
-        f", which is output {tensor._output} of {forward_name(made_by)},"
-    if name in op.outputs:
-        written = node.extras is not None and node.extras.through_base is not None
-        producer = f", which is output 0 of {'AsStrided' if written else forward_name(node)},"
-        what = f"its own result ('{name}')"
-    else:
-        what = f"its input '{name}'"
-    return (
-        "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [torch.{kind}{dtypes.of(tensor._data.dtype).scalar_name}Tensor "
-        f"{list(tensor._data.shape)}]{producer} is at version {found}; expected version {expected} "
-        f"instead. Hint: {node.name()} (the op `{op.name}`) saved {what} and a later in-place op "
-        "overwrote it. Write the later op out of place (`x = x + y` instead of `x += y`, "
-        "`x = x.relu()` instead of `x.relu_()`), or pass a copy: "
-        f"`{op.name}(..., {name}.clone(), ...)`.")
 
 
 class AccumulateGrad(Node):
@@ -442,6 +427,19 @@ class LeafHooks:
 
     def __init__(self) -> None:
         self.tensor, self.post_accumulate = Hooks(), Hooks()
+
+
+def keep_retaining(tensor: TensorBase, node: Node | None, output: int = 0) -> None:
+    """Before `tensor` becomes that output of `node`: its wish to keep its gradient goes along.
+
+    Hooks stay behind, with the value that they were registered on.
+    """
+    old = tensor._node
+    if old is not None and old.extras is not None and node is not None:
+        reference = old.extras.retained.get(tensor._output)
+        if reference is not None and reference() is tensor:
+            del old.extras.retained[tensor._output]
+            extras_of(node).retained[output] = reference
 
 
 def extras_of(node: Node) -> Extras:

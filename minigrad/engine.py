@@ -5,7 +5,10 @@ Note [The order of backward]
 A node may run once everything that used its output has run. Nodes are numbered as they are created,
 and an op's inputs always exist before the op: so "newest first" is such an order. A heap keyed by
 that number is all the scheduling there is: no topological sort and no recursion, so a graph of a
-million nodes is as safe as one of ten. Leaves have ranks above every op's and come last.
+million nodes is as safe as one of ten. Leaves have ranks above every op's and come last, unless one
+of them has hooks: a hook may update a parameter and drop its gradient, to save memory, so it must
+hear of it at once. Then the edges to each leaf are counted beforehand, and a leaf comes as soon as
+the last of them has been walked.
 
 Note [Who owns a gradient]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~
@@ -18,46 +21,68 @@ the reference counts decide: a fresh array has exactly the references of the eng
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
 
-from .core import AccumulateGrad, Extras, Node, TensorBase, edge_of, mode, wrap
+from .backward_hooks import expect_nothing, output_hooks, posthooks, prehooks, run_tensor_hooks
+from .core import AccumulateGrad, Node, TensorBase, mode, switches, wrap
 from .device import array_module
 
 
-def run_backward(roots: Sequence[TensorBase], gradients: Sequence[TensorBase], keep_graph: bool,
-                 create_graph: bool, inputs: Sequence[TensorBase] | None = None,
+class Backward:
+    """One run of backward: what a hook may ask about it while it runs."""
+
+    __slots__ = ("starts", "useful", "captured", "_reachable", "__weakref__")
+
+    def __init__(self, starts: Sequence[Node], useful: set[Node] | None, captured: dict) -> None:
+        self.starts = starts
+        self.useful = useful
+        self.captured = captured
+        self._reachable: set[Node] | None = None
+
+    def will_visit(self, node: Node) -> bool:
+        """Whether a gradient gets to this node in this run."""
+        if self.useful is not None:
+            if isinstance(node, AccumulateGrad) and self.captured:
+                raise RuntimeError(
+                    "A leaf node was passed to _will_engine_execute_node but we are currently "
+                    "running autograd.grad(). This is currently not supported.")
+            return node in self.useful
+        if self._reachable is None:
+            self._reachable = _reachable(self.starts)
+        return node in self._reachable
+
+
+Place = tuple[Node, int]  # a node and which of its outputs
+
+
+def run_backward(roots: Sequence[Place], gradients: Sequence[TensorBase], keep_graph: bool,
+                 create_graph: bool, targets: Sequence[Place | None] | None = None,
                  accumulate: bool = True) -> list[TensorBase | None]:
     """Send `gradients` back from `roots`.
 
-    Without `inputs`, every leaf's `.grad` is added to. With `inputs`, only nodes that lead to them
-    run, and their gradients are returned, or with `accumulate` added to their `.grad`.
+    Without `targets`, every leaf's `.grad` is added to. With `targets`, only nodes that lead to
+    them run; the gradients of the targets are returned, or with `accumulate` leaves among them have
+    theirs added to `.grad`.
     """
     buffers: dict[Node, list] = {}
-    for root, gradient in zip(roots, gradients, strict=True):
-        node, output, _, _ = edge_of(root)  # type: ignore[misc]  # it has one: it was checked
+    for (node, output), gradient in zip(roots, gradients, strict=True):
         buffer = buffers.setdefault(node, [None] * node.outputs)
         buffer[output] = gradient if buffer[output] is None else buffer[output] + gradient
-    targets: Any = None if inputs is None else [
-        (edge_of(tensor) or (None, 0))[:2] for tensor in inputs]
-    useful = None if targets is None else _leading_to({node for node, _ in targets}, buffers)
+    useful = None if targets is None else _leading_to(
+        {target[0] for target in targets if target is not None}, buffers)
     captured: dict[Any, Any] = dict.fromkeys(targets or ())
-    enabled, mode.grad = mode.grad, create_graph
+    before = mode.grad, mode.backward
+    mode.grad, mode.backward = create_graph, Backward(list(buffers), useful, captured)
     try:
         _visit(buffers, keep_graph, useful, captured, accumulate)
-        if targets is None:
-            return []
-        if not accumulate:
-            return [captured[target] for target in targets]
-        for tensor, target in zip(inputs or (), targets, strict=True):
-            if not (tensor.grad_fn is None or captured[target] is None):
-                accumulate_into(tensor, captured[target])
-        return []
+        return [captured[target] for target in targets or ()]
     finally:
-        mode.grad = enabled
+        mode.grad, mode.backward = before
 
 
 def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None,
@@ -66,12 +91,15 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
     heap = [(node.rank, node) for node in buffers]
     heapify(heap)
     sums: set = set()  # the (node, output) places whose gradient is a sum made, and owned, here
-    create_graph = mode.grad
+    create_graph, anomaly = mode.grad, mode.anomaly
+    awaited = _edges_to_leaves(buffers, useful) if switches.leaf_hooks else None
     while heap:
         node = heappop(heap)[1]
-        arrived: Any = buffers.pop(node)
+        arrived: Any = buffers.pop(node, None)
+        if arrived is None:  # a leaf that has had its turn early
+            continue
         if node.extras is not None:
-            _tensor_hooks(node.extras, arrived)
+            output_hooks(node.extras, arrived)
         if type(node) is AccumulateGrad:
             _reach_leaf(node, arrived, useful is None or accumulate, captured)
             continue
@@ -82,10 +110,10 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
         if useful is not None and node not in useful:
             continue
         if node.extras is not None:
-            arrived = _prehooks(node.extras, arrived)
-        derived: Any = node.apply(arrived)
+            arrived = prehooks(node.extras, arrived)
+        derived: Any = node.apply(arrived) if anomaly is None else anomaly.apply(node, arrived)
         if node.extras is not None:
-            derived = _posthooks(node.extras, derived, arrived)
+            derived = posthooks(node.extras, derived, arrived)
         arrived = None
         if not keep_graph:
             node.release()
@@ -97,7 +125,7 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
                 continue
             data = gradient._data
             if data.shape != shape or data.dtype is not dtype:
-                gradient = fit(gradient, shape, dtype, node)
+                gradient = fit(gradient, shape, dtype, node, edge)
             buffer = buffers.get(target)
             if buffer is None:
                 buffers[target] = buffer = [None] * target.outputs
@@ -111,19 +139,51 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
                 buffer[output] = buffer[output] + gradient
                 if not create_graph:
                     sums.add((target, output))
+        if awaited is not None:
+            _call_leaves(node, awaited, buffers, heap)
         derived = gradient = data = None  # a gradient seen only by its buffer may be kept as it is
 
 
-def _leading_to(targets: set[Node], starts: Any) -> set[Node]:
-    """The nodes with a path to one of `targets`: those whose backward has to run."""
+def _reachable(starts: Iterable[Node]) -> set[Node]:
+    """The nodes that a gradient may get to from `starts`, these included."""
     found, stack = set(starts), list(starts)
     while stack:
         for edge in stack.pop().edges:
             if edge is not None and edge[0] not in found:
                 found.add(edge[0])
                 stack.append(edge[0])
+    return found
+
+
+def _edges_to_leaves(starts: Iterable[Node], useful: set[Node] | None) -> dict[Node, int]:
+    """How many edges will be walked to each leaf."""
+    awaited: dict[Node, int] = {}
+    for node in _reachable(starts):
+        if useful is None or node in useful:
+            for edge in node.edges:
+                if edge is not None and type(edge[0]) is AccumulateGrad:
+                    awaited[edge[0]] = awaited.get(edge[0], 0) + 1
+    return awaited
+
+
+_BEFORE_ALL = 1 << 62
+
+
+def _call_leaves(node: Node, awaited: dict[Node, int], buffers: dict[Node, list],
+                 heap: list) -> None:
+    """After a node: let the leaves come next that wait for no other."""
+    for edge in node.edges:
+        if edge is not None and edge[0] in awaited:
+            leaf = edge[0]
+            awaited[leaf] -= 1
+            if awaited[leaf] == 0 and leaf in buffers:
+                heappush(heap, (leaf.rank - _BEFORE_ALL, leaf))
+
+
+def _leading_to(targets: set[Node], starts: Any) -> set[Node]:
+    """The nodes with a path to one of `targets`: those whose backward has to run."""
     useful: set[Node] = set()
-    for node in sorted(found, key=lambda node: node.rank, reverse=True):  # oldest first
+    for node in sorted(_reachable(starts), key=lambda node: -node.rank):  # oldest first
         if any(edge is not None and (edge[0] in useful or edge[0] in targets)
                for edge in node.edges):
             useful.add(node)
@@ -132,10 +192,14 @@ def _leading_to(targets: set[Node], starts: Any) -> set[Node]:
 
 # --- making a gradient fit -----------------------------------------------------------------------
 
-def fit(gradient: Any, shape: tuple[int, ...], dtype: np.dtype, node: Node | None = None) -> Any:
-    """Undo broadcasting and promotion: sum to `shape`, drop an imaginary part, cast to `dtype`."""
+def fit(gradient: Any, shape: tuple[int, ...], dtype: np.dtype, node: Node | None = None,
+        edge: Any = None) -> Any:
+    """Undo broadcasting and promotion: sum to `shape`, drop an imaginary part, cast to `dtype`.
+
+    `node` and `edge` are those that the gradient takes: who is to blame if it does not fit.
+    """
     if gradient._data.shape != shape:
-        gradient = sum_to(gradient, shape, node)
+        gradient = sum_to(gradient, shape, node, edge)
     if gradient._data.dtype is not dtype:
         if dtype.kind != "c" and gradient._data.dtype.kind == "c":
             gradient = gradient.real
@@ -143,7 +207,8 @@ def fit(gradient: Any, shape: tuple[int, ...], dtype: np.dtype, node: Node | Non
     return gradient
 
 
-def sum_to(gradient: Any, shape: tuple[int, ...], node: Node | None = None) -> Any:
+def sum_to(gradient: Any, shape: tuple[int, ...], node: Node | None = None,
+           edge: Any = None) -> Any:
     """Sum over the dimensions that broadcasting added or stretched: the shape is then `shape`."""
     have = tuple(gradient._data.shape)
     lead = len(have) - len(shape)
@@ -151,7 +216,8 @@ def sum_to(gradient: Any, shape: tuple[int, ...], node: Node | None = None) -> A
         if lead >= 0 else []
     if lead < 0 or any(size not in (1, have[i + lead]) for i, size in enumerate(shape)):
         name = node.name() if node is not None else "Function"
-        raise RuntimeError(f"Function {name} returned an invalid gradient at index 0 - got "
+        index = 0 if node is None else [each is edge for each in node.edges].index(True)
+        raise RuntimeError(f"Function {name} returned an invalid gradient at index {index} - got "
                            f"{list(have)} but expected shape compatible with {list(shape)}")
     dims = [*range(lead), *stretched]
     if dims:
@@ -161,21 +227,32 @@ def sum_to(gradient: Any, shape: tuple[int, ...], node: Node | None = None) -> A
 
 # --- arriving at a leaf --------------------------------------------------------------------------
 
+_adding = threading.RLock()  # several threads may add to one leaf
+
+
 def _reach_leaf(node: AccumulateGrad, arrived: list, accumulate: bool, captured: dict) -> None:
     """Hand a leaf its gradient: to `.grad`, or to `grad()` if that is who asked."""
     leaf = node.variable
     hooks = leaf._hooks
     if hooks is not None:
-        arrived = [_run_hooks(hooks.tensor, arrived.pop())]
+        arrived = [run_tensor_hooks(hooks.tensor, arrived.pop())]
     if captured:
         if (node, 0) not in captured:
             return
         captured[node, 0] = arrived[0]
-    if accumulate:
+    if not accumulate:
+        return
+    seen = ()
+    if node.extras is not None:
+        arrived = prehooks(node.extras, arrived)
+        seen = tuple(arrived)
+    with _adding:
         accumulate_into(leaf, arrived.pop())
-        if hooks is not None:
-            for hook in hooks.post_accumulate:
-                hook(leaf)
+    if hooks is not None:
+        for hook in hooks.post_accumulate:
+            expect_nothing(hook(leaf))
+    if node.extras is not None:
+        posthooks(node.extras, [], list(seen))
 
 
 def accumulate_into(leaf: Any, gradient: Any) -> None:
@@ -218,42 +295,3 @@ def _measure(leaf: Any, gradient: Any) -> tuple[int, int]:
 
 
 _UNSHARED = _measure(None, [wrap(np.zeros(1))].pop())
-
-
-# --- hooks ---------------------------------------------------------------------------------------
-
-def _run_hooks(hooks: Any, gradient: Any) -> Any:
-    """Give the gradient to each hook in turn; what a hook returns takes its place."""
-    for hook in hooks:
-        replaced = hook(gradient)
-        if replaced is not None:
-            gradient = replaced
-    return gradient
-
-
-def _tensor_hooks(extras: Extras, arrived: list) -> None:
-    """Hooks on the outputs as tensors; then `retain_grad` keeps what they left."""
-    for output, hooks in extras.tensor_hooks.items():
-        if arrived[output] is not None:
-            arrived[output] = _run_hooks(hooks, arrived[output])
-    for output, reference in extras.retained.items():
-        tensor = reference()
-        if tensor is not None and arrived[output] is not None:
-            kept = tensor._grad
-            tensor._grad = (arrived[output].clone() if kept is None else kept + arrived[output])
-
-
-def _prehooks(extras: Extras, arrived: list) -> list:
-    for hook in extras.pre_hooks:
-        replaced = hook(tuple(arrived))
-        if replaced is not None:
-            arrived = list(replaced) if isinstance(replaced, tuple | list) else [replaced]
-    return arrived
-
-
-def _posthooks(extras: Extras, derived: list, arrived: list) -> list:
-    for hook in extras.post_hooks:
-        replaced = hook(tuple(derived), tuple(arrived))
-        if replaced is not None:
-            derived = list(replaced) if isinstance(replaced, tuple | list) else [replaced]
-    return derived

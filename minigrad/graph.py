@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 from . import core, dtypes
-from .core import LeafHooks, TensorBase, Version, extras_of, wrap
+from .core import INFERENCE, LeafHooks, TensorBase, Version, extras_of, mode, switches, wrap
 from .hooks import Hooks, RemovableHandle
 
 
@@ -48,11 +48,6 @@ def set_grad(self: Any, gradient: Any) -> None:
                             f"{type(gradient).__name__}")
         if gradient is self:
             raise RuntimeError("can't assign Variable as its own grad")
-        if gradient._data.shape != self._data.shape:
-            raise RuntimeError(
-                f"attempting to assign a gradient of size '{list(gradient._data.shape)}' to a "
-                f"tensor of size '{list(self._data.shape)}'. Please ensure that the gradient and "
-                "the tensor are the same size")
         if gradient.dtype is not self.dtype:
             raise RuntimeError(
                 f"attempting to assign a gradient with dtype '{gradient.dtype.scalar_name.lower()}'"
@@ -61,6 +56,11 @@ def set_grad(self: Any, gradient: Any) -> None:
                 " grad_dtype attribute with a specific dtype, or None to allow any dtype. Set "
                 "grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may "
                 "break downstream systems that assume they match.")
+        if gradient._data.shape != self._data.shape:
+            raise RuntimeError(
+                f"attempting to assign a gradient of size '{list(gradient._data.shape)}' to a "
+                f"tensor of size '{list(self._data.shape)}'. Please ensure that the gradient and "
+                "the tensor are the same size")
     self._grad = gradient
 
 
@@ -75,7 +75,15 @@ def is_leaf(self: Any) -> bool:
     return self.grad_fn is None
 
 
+def get_output_nr(self: Any) -> int:
+    """Which of its node's outputs this tensor is."""
+    return max(self._output, 0)
+
+
 def set_requires_grad(self: Any, value: bool) -> None:
+    if value and self._counter is INFERENCE and not mode.inference:
+        raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode "
+                           "is not allowed.")
     if self.grad_fn is not None:
         if value:
             return
@@ -83,7 +91,7 @@ def set_requires_grad(self: Any, value: bool) -> None:
                            "to use a computed variable in a subgraph that doesn't require "
                            "differentiation use var_no_grad = var.detach().")
     if value and self._data.dtype not in dtypes.DIFFERENTIABLE:
-        raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
     if self._view is None:
         self._tracked = bool(value)
     else:
@@ -92,6 +100,8 @@ def set_requires_grad(self: Any, value: bool) -> None:
 
 def requires_grad_(self: Any, requires_grad: bool = True) -> Any:
     """Say whether gradients are wanted for this leaf; returns self."""
+    if requires_grad and self._data.dtype not in dtypes.DIFFERENTIABLE:
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
     set_requires_grad(self, requires_grad)
     return self
 
@@ -120,6 +130,7 @@ def register_post_accumulate_grad_hook(self: Any, hook: Callable) -> RemovableHa
 def _leaf_hooks(leaf: Any) -> LeafHooks:
     if leaf._hooks is None:
         leaf._hooks = LeafHooks()
+        switches.leaf_hooks = 1
     return leaf._hooks
 
 

@@ -15,6 +15,7 @@ one looks at the base again (core.refresh), as an AsStridedBackward0 of it.
 from __future__ import annotations
 
 import functools
+import re
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -23,20 +24,24 @@ import numpy as np
 
 from . import dtypes
 from .core import (
+    INFERENCE,
     Node,
     TensorBase,
     edge_of,
     extras_of,
-    forbidden_write,
+    keep_retaining,
     mode,
     new_node,
     next_number,
     rebuild,
+    switches,
     version_of,
     wrap,
 )
+from .graph_errors import forbidden_write
 from .ops.strided import Geometry, copy, geometry, strided_view
 from .overlap import check_apart, check_no_overlap
+from .saved import unwatched, watch_since
 
 
 def inplace(function: Callable, name: str | None = None, words: str | None = None,
@@ -54,18 +59,29 @@ def inplace(function: Callable, name: str | None = None, words: str | None = Non
         recording = mode.grad and needs_gradient(self, args, kwargs)
         if recording:
             check_may_record(self)
+            _catch_up(args)
+        shared = self._counter is not None
+        if shared:
+            check_may_write(self)
         if overlap is not None:
             check_no_overlap(self._data)
-            if self._counter is not None:
+            if shared:
                 check_apart(self, args, overlap == "exact")
         if direct and not recording and not kwargs and _write_directly(op, self, args):
             return self
         start = -next_number()
-        result = function(self, *args, **kwargs)
+        watched = recording and switches.watching
+        try:
+            result = (unwatched(function, (self, *args), kwargs) if watched
+                      else function(self, *args, **kwargs))
+        except TypeError as error:
+            raise _as_method(error, function.__name__) from None
         if words is not None and result._data.shape != self._data.shape:
             raise RuntimeError(words.format(own=list(self._data.shape),
                                             new=list(result._data.shape)))
-        write(self, result, start)
+        newest = write(self, result, start)
+        if watched:
+            watch_since(start, newest)
         return self
 
     functools.update_wrapper(call, function)
@@ -86,6 +102,32 @@ def needs_gradient(self: TensorBase, args: tuple, kwargs: dict) -> bool:
         if isinstance(argument, TensorBase) and argument.requires_grad:
             return True
     return False
+
+
+def _catch_up(args: tuple) -> None:
+    """Let stale views look at their bases now: the nodes that makes are not part of the op."""
+    for argument in args:
+        if isinstance(argument, TensorBase) and argument._view is not None:
+            argument.grad_fn  # noqa: B018 (asked for its effect)
+
+
+def _as_method(error: TypeError, name: str) -> TypeError:
+    """What a function says about an argument, as the in-place method says it: without self."""
+    found = re.match(rf"{name}\(\): argument '(\w+)' \(position (\d+)\)(.*)", str(error))
+    if not found:
+        return error
+    return TypeError(f"{name}_(): argument '{found[1]}' (position {int(found[2]) - 1}){found[3]}")
+
+
+def check_may_write(self: TensorBase) -> None:
+    """Raise torch's error where memory of inference mode is written to outside of it."""
+    if self._counter is INFERENCE and not mode.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make "
+            "a clone to get a normal tensor before doing inplace update.See "
+            "https://github.com/pytorch/rfcs/pull/17 for more details.")
+    if switches.watching and mode.mutations is not None:
+        mode.mutations.about_to_write(self)
 
 
 def check_may_record(self: TensorBase) -> None:
@@ -133,8 +175,8 @@ def _broadcasts_to(shape: tuple, target: tuple) -> bool:
         a in (1, b) for a, b in zip(reversed(shape), reversed(target), strict=False))
 
 
-def write(self: Any, result: Any, start: int) -> None:
-    """Write `result` over `self`, which takes over its history.
+def write(self: Any, result: Any, start: int) -> Node | None:
+    """Write `result` over `self`, which takes over its history: the node that is returned.
 
     `start` is the rank below which nodes belong to this op.
     """
@@ -152,13 +194,15 @@ def write(self: Any, result: Any, start: int) -> None:
     data[...] = new
     version_of(self).count += 1
     if node is None:
-        return
+        return None
     node.results = tuple([(data, self._counter, self._counter.count, output)
                           for _, _, _, output in node.results])
     if self._view is None:
+        keep_retaining(self, node, result._output)
         self._node, self._output, self._tracked = node, result._output, True
     else:
         _rebase(self, node)
+    return node
 
 
 def _is_one_node(result: Any, start: int) -> bool:
@@ -215,6 +259,7 @@ def _rebase(view_tensor: Any, fn: Node) -> None:
     node = new_node(CopySlices, [old_edge, *fn.edges[1:]])
     node.fn = fn
     node.base, node.slice = geometry(base, base), geometry(view_tensor, base)
+    keep_retaining(base, node)
     base._node, base._output, base._tracked = node, 0, True
     if fn.results:  # what fn saved of its own is now a slice of what `node` made
         extras_of(fn).through_base = functools.partial(

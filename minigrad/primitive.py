@@ -50,14 +50,17 @@ from .core import (
     edge_of,
     mode,
     next_number,
+    switches,
     version_of,
     versions_of,
     wrap,
+    wrap_number,
 )
 from .device import ARRAY_MODULES, device_of
 from .dtypes import DIFFERENTIABLE
 from .out import check_found, check_same, write_into
 from .plan import Plan, reads_of
+from .saved import watch
 
 _ndarray = np.ndarray
 _new = object.__new__
@@ -255,7 +258,7 @@ def beside(tensor: Any, number: Any, ready: frozenset) -> Any:
     if isinstance(tensor, TensorBase) and (type(number) is float or type(number) is int):
         data = tensor._data
         if type(data) is _ndarray and data.dtype.kind == "f" and data.dtype in ready:
-            return wrap(np.array(number, data.dtype))
+            return wrap_number(np.array(number, data.dtype))
     return None
 
 
@@ -414,6 +417,8 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     if plan.results:
         of = outputs if type(outputs) is tuple else (outputs,)
         node.results = tuple([(of[i]._data, version_of(of[i]), 0, i) for i in plan.results])
+    if switches.watching:
+        watch(node)
     return outputs
 
 
@@ -467,7 +472,7 @@ def view(kernel: Callable | None = None, *, name: str | None = None, overload: i
             result = tuple([wrap(each) for each in data])
         else:
             result = wrap(data)
-        origin = outputs if mode.grad else "no_grad"
+        origin = outputs if mode.grad else "inference" if mode.inference else "no_grad"
         for each in result if type(result) is tuple else (result,):
             link(each, input, origin)
         return result

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .core import TensorBase, wrap
+from .core import TensorBase, wrap_number
 from .device import ARRAY_MODULES, device_of
 
 _Target = tuple[np.dtype, np.dtype | None]  # what to compute in; what to round to, if not the same
@@ -120,7 +120,7 @@ def _converter(target_of: Any) -> Any:
                     arrays[i] = array.astype(compute)
             elif tensors[i] is not None:
                 arrays[i] = number_array(xp, tensors[i], compute)
-                tensors[i] = wrap(arrays[i])
+                tensors[i] = wrap_number(arrays[i])
         return tensors, arrays, xp, result
 
     return convert

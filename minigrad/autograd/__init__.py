@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from .. import engine
-from ..core import TensorBase, is_cut_off, wrap
+from .. import dtypes, engine
+from ..core import TensorBase, edge_of, wrap
 from ..device import array_module
+from ..graph import retain_grad
 from ..names import missing_in
+from . import graph
+from .anomaly import detect_anomaly, set_detect_anomaly
 from .function import Function, FunctionCtx
 from .grad_mode import (
+    _unsafe_preserve_version_counter,
     enable_grad,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
+    set_multithreading_enabled,
 )
+from .graph import GradientEdge
 
-__all__ = ["Function", "FunctionCtx", "backward", "enable_grad", "grad", "inference_mode",
-           "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled"]
+__all__ = ["Function", "FunctionCtx", "backward", "detect_anomaly", "enable_grad", "grad",
+           "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
+           "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled"]
 
 Tensors = TensorBase | Sequence[TensorBase]
 
@@ -46,7 +54,7 @@ def backward(tensors: Tensors, grad_tensors: Any = None, retain_graph: bool | No
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     roots = _as_tuple(tensors)
     gradients = _initial_gradients(roots, _as_gradients(grad_tensors, len(roots)))
-    _check_roots(roots)
+    starts = _starts(roots)
     if create_graph:
         warnings.warn(
             "Using backward() with create_graph=True will create a reference cycle between the "
@@ -54,9 +62,12 @@ def backward(tensors: Tensors, grad_tensors: Any = None, retain_graph: bool | No
             "autograd.grad when creating the graph to avoid this. If you have to use this "
             "function, make sure to reset the .grad fields of your parameters to None after use "
             "to break the cycle and avoid the leak.", UserWarning, stacklevel=2)
-    _check_inputs(inputs or ())
+    targets = None if inputs is None else _targets(inputs)
+    for tensor in inputs or ():
+        if isinstance(tensor, TensorBase) and tensor.grad_fn is not None:
+            retain_grad(tensor)
     keep = create_graph if retain_graph is None else retain_graph
-    engine.run_backward(roots, gradients, keep, create_graph, inputs)
+    engine.run_backward(starts, gradients, keep, create_graph, targets)
 
 
 def grad(outputs: Tensors, inputs: Tensors, grad_outputs: Any = None,
@@ -74,10 +85,9 @@ def grad(outputs: Tensors, inputs: Tensors, grad_outputs: Any = None,
     if not targets:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     gradients = _initial_gradients(roots, _as_gradients(grad_outputs, len(roots)))
-    _check_roots(roots)
-    _check_inputs(targets)
+    starts, places = _starts(roots), _targets(targets)
     keep = create_graph if retain_graph is None else retain_graph
-    found = engine.run_backward(roots, gradients, keep, create_graph, targets, accumulate=False)
+    found = engine.run_backward(starts, gradients, keep, create_graph, places, accumulate=False)
     if materialize_grads:
         return tuple(_zeros_like(target) if each is None else each
                      for each, target in zip(found, targets, strict=True))
@@ -90,7 +100,7 @@ def grad(outputs: Tensors, inputs: Tensors, grad_outputs: Any = None,
 
 
 def _as_tuple(tensors: Any) -> tuple:
-    return (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
+    return (tensors,) if isinstance(tensors, TensorBase | GradientEdge) else tuple(tensors)
 
 
 def _as_gradients(gradients: Any, count: int) -> tuple:
@@ -102,52 +112,87 @@ def _as_gradients(gradients: Any, count: int) -> tuple:
     return gradients
 
 
-def _zeros_like(tensor: TensorBase) -> Any:
-    return wrap(array_module(tensor._data).zeros_like(tensor._data))
+def _zeros_like(target: Any) -> Any:
+    xp, shape, dtype = _info(target)
+    return wrap(xp.zeros(shape, dtype))
+
+
+def _info(root: Any) -> tuple:
+    """Array module, shape and dtype of a tensor, or of the tensor that an edge belongs to."""
+    if isinstance(root, TensorBase):
+        return array_module(root._data), root._data.shape, root._data.dtype
+    if root.tensor_info is None:
+        raise RuntimeError("a GradientEdge made by hand does not know its tensor's shape: give "
+                           "its gradient, or take the edge from get_gradient_edge()")
+    return root.tensor_info
 
 
 def _initial_gradients(roots: tuple, gradients: tuple) -> list:
     """The gradients to start from: ones for scalars where none is given."""
     started: list[Any] = []
     for position, (root, gradient) in enumerate(zip(roots, gradients, strict=True)):
-        data = root._data
         if gradient is None:
-            if root.requires_grad:
-                if data.size != 1:
+            xp, shape, dtype = _info(root)
+            if isinstance(root, GradientEdge) or root.requires_grad:
+                if math.prod(shape) != 1:
                     raise RuntimeError("grad can be implicitly created only for scalar outputs")
-                if not root.dtype.is_floating_point:
+                if not dtypes.of(dtype).is_floating_point:
                     raise RuntimeError("grad can be implicitly created only for real scalar "
-                                       f"outputs but got {root.dtype}")
-            started.append(wrap(array_module(data).ones_like(data)))
-        elif isinstance(gradient, TensorBase):
-            if gradient._data.shape != data.shape:
-                raise RuntimeError(
-                    f"Mismatch in shape: grad_output[{position}] has a shape of "
-                    f"torch.Size({list(gradient._data.shape)}) and output[{position}] has a shape "
-                    f"of torch.Size({list(data.shape)}).")
-            if root.dtype.is_complex != gradient.dtype.is_complex:
-                raise RuntimeError(
-                    "For complex Tensors, both grad_output and output are required to have the "
-                    f"same dtype. Mismatch in dtype: grad_output[{position}] has a dtype of "
-                    f"{gradient.dtype} and output[{position}] has a dtype of {root.dtype}.")
-            started.append(engine.fit(gradient, data.shape, data.dtype))
-        else:
+                                       f"outputs but got {dtypes.of(dtype)}")
+            started.append(wrap(xp.ones(shape, dtype)))
+        elif not isinstance(gradient, TensorBase):
             raise TypeError("gradients can be either Tensors or None, but got "
                             f"{type(gradient).__name__}")
+        elif isinstance(root, GradientEdge) and root.tensor_info is None:
+            started.append(gradient)
+        else:
+            started.append(_fitting(position, _info(root), gradient))
     return started
 
 
-def _check_roots(roots: tuple) -> None:
+def _fitting(position: int, info: tuple, gradient: Any) -> Any:
+    """A gradient that was given, after torch's checks."""
+    _, shape, dtype = info
+    if gradient._data.shape != shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{position}] has a shape of "
+            f"torch.Size({list(gradient._data.shape)}) and output[{position}] has a shape "
+            f"of torch.Size({list(shape)}).")
+    if (dtype.kind == "c") != gradient.dtype.is_complex:
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the "
+            f"same dtype. Mismatch in dtype: grad_output[{position}] has a dtype of "
+            f"{gradient.dtype} and output[{position}] has a dtype of {dtypes.of(dtype)}.")
+    return engine.fit(gradient, shape, dtype)
+
+
+def _starts(roots: tuple) -> list[engine.Place]:
+    """Where backward begins."""
+    places: list[engine.Place] = []
     for position, root in enumerate(roots):
-        if not root.requires_grad or is_cut_off(root):
+        if isinstance(root, GradientEdge):
+            places.append((root.node, root.output_nr))
+            continue
+        edge = edge_of(root) if root.requires_grad else None
+        if edge is None:
             raise RuntimeError(f"element {position} of tensors does not require grad and does not "
                                "have a grad_fn")
+        places.append(edge[:2])
+    return places
 
 
-def _check_inputs(inputs: Any) -> None:
+def _targets(inputs: tuple) -> list[engine.Place | None]:
+    """The places whose gradients are asked for; None for a view that nothing flows to."""
+    places: list[engine.Place | None] = []
     for tensor in inputs:
+        if isinstance(tensor, GradientEdge):
+            places.append((tensor.node, tensor.output_nr))
+            continue
         if not tensor.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
+        edge = edge_of(tensor)
+        places.append(None if edge is None else edge[:2])
+    return places
 
 
 __getattr__ = missing_in(__name__)

@@ -29,27 +29,31 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 from ..core import (
     FREED,
-    SECOND_BACKWARD,
+    INFERENCE,
     Node,
     TensorBase,
+    Version,
     edge_of,
-    forward_name,
     mode,
     new_node,
     rebuild,
+    switches,
     version_of,
     wrap,
 )
 from ..device import array_module
 from ..dtypes import DIFFERENTIABLE
+from ..graph_errors import INFERENCE_SAVED, SECOND_BACKWARD, overwritten
 from ..inplace import _rebase, check_may_record
 from ..primitive import link
+from ..saved import Packed, hooks_in_force, watch
 from .grad_mode import enable_grad, no_grad
 
 
@@ -82,6 +86,12 @@ class FunctionCtx:
         """Say which inputs forward has written in place. They must be returned."""
         self._dirty = tensors
 
+    def mark_shared_storage(self, *pairs: Any) -> None:
+        """torch's old name for what happens by itself now."""
+        warnings.warn("mark_shared_storage is deprecated. Tensors with shared storages are "
+                      "automatically tracked. Note that calls to `set_()` are not tracked",
+                      FutureWarning, stacklevel=2)
+
     def mark_non_differentiable(self, *tensors: TensorBase) -> None:
         """Say which outputs have no gradient; backward still receives zeros for them."""
         self._non_differentiable = tensors
@@ -96,20 +106,33 @@ class FunctionCtx:
         if self._saved is FREED:
             raise RuntimeError(SECOND_BACKWARD)
         if self._saved is None:
-            return self._to_save
+            return ()  # forward is still running
         return tuple([saved() for saved in self._saved])
 
     def _keep(self, outputs: list, node: Node) -> None:
         """Turn what was saved into callables that check and return it."""
         self._node = weakref.ref(node)
-        self._saved = [self._keeper(tensor, outputs) for tensor in self._to_save]
+        hooks = hooks_in_force()
+        self._saved = [self._keeper(tensor, outputs) if hooks is None or tensor is None
+                       else self._packed(tensor, outputs, hooks) for tensor in self._to_save]
         self._to_save = ()
+
+    def _packed(self, tensor: TensorBase, outputs: list, hooks: tuple) -> Callable[[], Any]:
+        """See Note [Hooks on saved tensors]."""
+        number = next((i for i, output in enumerate(outputs) if output is tensor), None)
+        packed = Packed(tensor, hooks, own=number is not None)
+        if number is None or not tensor.requires_grad:
+            return packed.tensor
+        node, place = self._node, number
+        return lambda: rebuild(node(), packed.tensor()._data, Version(), place)
 
     def _keeper(self, tensor: Any, outputs: list) -> Callable[[], Any]:
         if tensor is None:
             return lambda: None
         number = next((i for i, output in enumerate(outputs) if output is tensor), None)
         counter = version_of(tensor)
+        if counter is INFERENCE:
+            raise RuntimeError(INFERENCE_SAVED)
         version = counter.count
         if number is None:
             def unchanged():
@@ -134,14 +157,8 @@ class FunctionCtx:
 
 
 def _modified(tensor: TensorBase, found: int, expected: int) -> str:
-    place = "CUDA" if tensor.device.type == "cuda" else ""
-    producer = "" if tensor._node is None else \
-        f", which is output {tensor._output} of {forward_name(tensor._node)},"
-    return (
-        "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [{'torch.cuda.' if place else 'torch.'}{tensor.dtype.scalar_name}Tensor "
-        f"{list(tensor._data.shape)}]{producer} is at version {found}; expected version "
-        f"{expected} instead. Hint: it was saved with `ctx.save_for_backward` and a later in-place "
+    return overwritten(
+        tensor, found, expected, "it was saved with `ctx.save_for_backward` and a later in-place "
         "op overwrote it. Write that op out of place, or save a clone.")
 
 
@@ -163,7 +180,7 @@ class FunctionNode(Node):
                     xp, shape, dtype = info
                     grads[i] = wrap(xp.zeros(shape, dtype))
         derived = self.function._run_backward(self.ctx, *grads)
-        if not isinstance(derived, tuple | list):
+        if not isinstance(derived, tuple):
             derived = (derived,)
         return self._of_tensors(list(derived))
 
@@ -181,11 +198,19 @@ class FunctionNode(Node):
                 continue
             if not was_tensor:
                 raise RuntimeError(
-                    f"function {self.name()} returned a gradient different from None at position "
+                    f"function {self.name()} returned a gradient different than None at position "
                     f"{position + 1}, but the corresponding forward input was not a Variable")
             if not isinstance(gradient, TensorBase):
-                raise TypeError(f"expected Variable or None (got {type(gradient).__name__})")
-        return [each for each, tensor in zip(derived, self.tensor_inputs, strict=True) if tensor]
+                raise RuntimeError(f"expected Variable or None (got {type(gradient).__name__})")
+        kept = [each for each, tensor in zip(derived, self.tensor_inputs, strict=True) if tensor]
+        for edge, gradient in zip(self.edges, kept, strict=True):
+            if (edge is not None and gradient is not None and edge[3].kind == "f"
+                    and gradient.dtype.is_complex):
+                raise RuntimeError(
+                    "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == "
+                    "grad_is_complex) to be true, but got false. (Could this error message be "
+                    "improved? If so, please report an enhancement request to PyTorch.)")
+        return kept
 
     def release(self) -> None:
         if self.ctx._saved:
@@ -213,10 +238,10 @@ class Function:
                                {"__slots__": (), "function": cls})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError(f"{type(self)} should not be instantiated. Methods on autograd "
-                           "functions are all static, so you should invoke them on the class "
-                           "itself. Instantiating an autograd function will raise an error in a "
-                           "future version of PyTorch.")
+        warnings.warn(f"{type(self)} should not be instantiated. Methods on autograd functions are "
+                      "all static, so you should invoke them on the class itself. Instantiating an "
+                      "autograd function will raise an error in a future version of PyTorch.",
+                      DeprecationWarning, stacklevel=2)
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -249,14 +274,16 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward and record it (see Note [What apply does])."""
+        if cls is Function:
+            cls.forward()
+        ctx = FunctionCtx()
         separate = cls.setup_context is not Function.setup_context
         if separate:  # forward has the user's own signature, so its defaults count as inputs
             bound = inspect.signature(cls.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             args = bound.args
         elif kwargs:
-            raise TypeError(f"{cls.__name__}.apply() takes no keyword arguments")
-        ctx = FunctionCtx()
+            args = inspect.signature(cls.forward).bind(ctx, *args, **kwargs).args[1:]
         tensors = [arg for arg in args if isinstance(arg, TensorBase)]
         ctx.needs_input_grad = tuple(
             isinstance(arg, TensorBase) and arg.requires_grad for arg in args)
@@ -294,6 +321,8 @@ class Function:
                           if before is saved and not any(saved is t for t in tensors)), saved)
                     for saved in ctx._to_save])
                 ctx._keep(final, node)
+                if switches.watching:
+                    watch(node)
         return tuple(final) if several else final[0]
 
 
@@ -318,9 +347,15 @@ def _place(output: Any, number: int, node: FunctionNode | None, ctx: FunctionCtx
             output._view = None
             output._tracked = False
     if constant or node is None:
+        if dirty:
+            version_of(output).count += 1
         return output
     if dirty:
+        if output._view is None and output.requires_grad and output.grad_fn is None:
+            raise RuntimeError("a leaf Variable that requires grad has been used in an in-place "
+                               "operation.")
         check_may_record(output)
+        version_of(output).count += 1  # after the check, which asks for the history as it was
         if output._view is not None:
             _rebase(output, node)
             return output

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Generator
 from typing import Any
 
-from ..core import mode
+from ..core import TensorBase, mode, switches, version_of
 
 
 def is_grad_enabled() -> bool:
@@ -21,13 +22,19 @@ def is_grad_enabled() -> bool:
 
 def is_inference_mode_enabled() -> bool:
     """Whether `inference_mode` is on, in this thread."""
-    return getattr(mode, "inference", False)
+    return mode.inference
 
 
 class ContextDecorator:
     """A context manager that may also decorate functions and generator functions."""
 
     def __call__(self, function: Callable) -> Callable:
+        if inspect.isclass(function):
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You "
+                "should only decorate functions or methods. To preserve the current behavior of "
+                "class decoration, you can directly decorate the `__init__` method and nothing "
+                "else.", FutureWarning, stacklevel=2)
         if inspect.isgeneratorfunction(function):
             return _guarded_generator(self.clone, function)
 
@@ -85,7 +92,7 @@ class _NoParameters(ContextDecorator):
         return guard if function is None else guard(function)
 
     def __enter__(self) -> None:
-        self.previous, mode.grad = mode.grad, self.enabled
+        self.previous, mode.grad = mode.grad, self.enabled and not mode.inference
 
     def __exit__(self, *error: object) -> None:
         mode.grad = self.previous
@@ -107,6 +114,9 @@ class set_grad_enabled(ContextDecorator):
     """Switch recording on or off: at once when called, until its end as a context manager."""
 
     def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            raise TypeError("set_grad_enabled(): argument 'enabled' (position 1) must be bool, not "
+                            f"{type(mode).__name__}")
         self.mode = mode
         self._switch(mode)
 
@@ -131,8 +141,8 @@ class set_grad_enabled(ContextDecorator):
 
 
 class inference_mode(ContextDecorator):
-    """`no_grad` under torch's other name. torch also drops version counting here; minigrad has
-    nothing to gain by that and keeps it."""
+    """`no_grad`, and tensors made here are inference tensors: nobody counts their versions, so they
+    can neither be saved for backward nor be written to outside."""
 
     def __new__(cls, mode: bool | Callable = True) -> Any:
         if isinstance(mode, bool):
@@ -146,9 +156,41 @@ class inference_mode(ContextDecorator):
         return type(self)(self.mode)
 
     def __enter__(self) -> None:
-        self.previous = mode.grad, is_inference_mode_enabled()
+        self.previous = mode.grad, mode.inference
+        switches.add("inference", 1)
         mode.inference = self.mode
-        mode.grad = False if self.mode else mode.grad
+        mode.grad = False if self.mode else mode.grad or self.previous[1]
 
     def __exit__(self, *error: object) -> None:
+        switches.add("inference", -1)
         mode.grad, mode.inference = self.previous
+
+
+class _unsafe_preserve_version_counter(ContextDecorator):
+    """Writes in this context go unnoticed: the tensors' versions are put back at its end."""
+
+    def __init__(self, tensors: TensorBase | tuple[TensorBase, ...]) -> None:
+        self.tensors = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
+
+    def __enter__(self) -> None:
+        self.versions = [version_of(tensor).count for tensor in self.tensors]
+
+    def __exit__(self, *error: object) -> None:
+        for tensor, count in zip(self.tensors, self.versions, strict=True):
+            version_of(tensor).count = count
+
+
+class set_multithreading_enabled(ContextDecorator):
+    """Accepted for torch's sake: a backward of minigrad runs in the thread that asks for it."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+
+    def clone(self) -> Any:
+        return type(self)(self.mode)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass

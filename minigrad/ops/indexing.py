@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import TensorBase, wrap
+from ..core import TensorBase, version_of, wrap
 from ..device import add_at, array_module
+from ..graph_errors import overwritten
 from ..inplace import inplace
 from ..primitive import derivative, primitive
 from .convert import tolist, type_
@@ -144,6 +145,8 @@ def _as_tensor(item: Any, self: Any) -> Any:
     """A tensor, list, range or array as the tensor of places it stands for."""
     if isinstance(item, TensorBase):
         array = item._data
+        if array.dtype.kind in "bi" and type(array) is type(self._data):
+            return item
     elif isinstance(item, str):
         raise TypeError("new(): invalid data type 'str'")
     elif not isinstance(item, Sequence | np.ndarray):
@@ -165,7 +168,22 @@ def _type_name(value: Any) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def _places(tensor: Any, advanced: dict[int, Any]) -> tuple:
+class Places(tuple):
+    """Index arrays, one per dimension (None: all of it), and the versions of the tensors that they
+    belong to, as an index may be written over before backward uses it again."""
+
+    seen: list[tuple[TensorBase, int]]
+
+    def unchanged(self) -> Places:
+        for tensor, version in self.seen:
+            if tensor._version != version:
+                raise RuntimeError(overwritten(
+                    tensor, tensor._version, version, "it is the index of a tensor, needed in "
+                    "backward. Write the later op out of place, or index with a clone."))
+        return self
+
+
+def _places(tensor: Any, advanced: dict[int, Any]) -> Places:
     """One index array per dimension (None: all of it), masks as the places where they are true."""
     shape = tensor._data.shape
     found: list[Any] = [None] * len(shape)
@@ -194,7 +212,10 @@ def _places(tensor: Any, advanced: dict[int, Any]) -> tuple:
         shapes = ", ".join(str(list(a.shape)) for a in found if a is not None)
         raise IndexError("shape mismatch: indexing tensors could not be broadcast together with "
                          f"shapes {shapes}") from None
-    return tuple(found)
+    result = Places(found)
+    result.seen = [(places, version_of(places).count) for places in advanced.values()
+                   if places._data.dtype.kind != "b"]
+    return result
 
 
 def _key(places: tuple) -> tuple:
@@ -242,11 +263,11 @@ def add_rows(xp, target, rows, values):
 
 
 derivative(_index, input=lambda g, input_shape, places: _put(
-    g.new_zeros(input_shape), g, places=places, accumulate=True))
+    g.new_zeros(input_shape), g, places=places.unchanged(), accumulate=True))
 derivative(_put,
     input=lambda g, values_shape, places, accumulate: g if accumulate else _put(
-        g, g.new_zeros(()), places=places, accumulate=False),
-    values=lambda g, places: _index(g, places=places))
+        g, g.new_zeros(()), places=places.unchanged(), accumulate=False),
+    values=lambda g, places: _index(g, places=places.unchanged()))
 
 _put_ = inplace(_put, overlap="never")
 

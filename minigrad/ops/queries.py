@@ -6,10 +6,10 @@ import builtins
 from typing import Any
 
 from .. import dtypes
-from ..core import TensorBase
+from ..core import INFERENCE, TensorBase
 
-__all__ = ["can_cast", "is_floating_point", "is_nonzero", "is_tensor", "numel", "promote_types",
-           "result_type"]
+__all__ = ["can_cast", "is_floating_point", "is_inference", "is_nonzero", "is_tensor", "numel",
+           "promote_types", "result_type"]
 
 promote_types = dtypes.promote_types
 
@@ -22,6 +22,11 @@ def is_tensor(obj: Any) -> bool:
 def is_floating_point(input: Any) -> bool:
     """Whether the dtype is one of the real floating-point types."""
     return input.dtype.is_floating_point
+
+
+def is_inference(input: Any) -> bool:
+    """Whether the tensor was made in inference mode."""
+    return input._counter is INFERENCE
 
 
 def is_nonzero(input: Any) -> bool:

@@ -40,7 +40,8 @@ def geometry(tensor: TensorBase, base: TensorBase) -> Geometry:
 def strided_view(base: Any, where: Geometry) -> Any:
     """The view of `base` with this geometry, recorded as an AsStridedBackward0 of it."""
     if where.kind == "c" and base._data.dtype.kind != "c":
-        base = base.view_as_complex()
+        pairs = strided_from(base, size=(base._data.size // 2, 2), stride=(2, 1), offset=0)
+        base = pairs.view_as_complex()
     elif where.kind != "c" and base._data.dtype.kind == "c":
         base = base.view_as_real()
     return strided_from(base, size=where.size, stride=where.stride, offset=where.offset)
