@@ -10,7 +10,7 @@ from typing import Any
 from .. import dtypes, engine
 from ..core import TensorBase, edge_of, wrap
 from ..device import array_module
-from ..graph import retain_grad
+from ..graph import is_leaf, retain_grad
 from ..names import missing_in
 from . import graph
 from .anomaly import detect_anomaly, set_detect_anomaly
@@ -62,10 +62,10 @@ def backward(tensors: Tensors, grad_tensors: Any = None, retain_graph: bool | No
             "autograd.grad when creating the graph to avoid this. If you have to use this "
             "function, make sure to reset the .grad fields of your parameters to None after use "
             "to break the cycle and avoid the leak.", UserWarning, stacklevel=2)
-    targets = None if inputs is None else _targets(inputs)
     for tensor in inputs or ():
-        if isinstance(tensor, TensorBase) and tensor.grad_fn is not None:
+        if isinstance(tensor, TensorBase) and not (is_leaf(tensor) and tensor.requires_grad):
             retain_grad(tensor)
+    targets = None if inputs is None else _targets(inputs)
     keep = create_graph if retain_graph is None else retain_graph
     engine.run_backward(starts, gradients, keep, create_graph, targets)
 
@@ -107,6 +107,10 @@ def _as_gradients(gradients: Any, count: int) -> tuple:
     if gradients is None:
         return (None,) * count
     gradients = _as_tuple(gradients)
+    for gradient in gradients:
+        if not (gradient is None or isinstance(gradient, TensorBase)):
+            raise TypeError("gradients can be either Tensors or None, but got "
+                            f"{type(gradient).__name__}")
     if len(gradients) != count:
         raise RuntimeError(f"got {count} tensors and {len(gradients)} gradients")
     return gradients
@@ -140,9 +144,6 @@ def _initial_gradients(roots: tuple, gradients: tuple) -> list:
                     raise RuntimeError("grad can be implicitly created only for real scalar "
                                        f"outputs but got {dtypes.of(dtype)}")
             started.append(wrap(xp.ones(shape, dtype)))
-        elif not isinstance(gradient, TensorBase):
-            raise TypeError("gradients can be either Tensors or None, but got "
-                            f"{type(gradient).__name__}")
         elif isinstance(root, GradientEdge) and root.tensor_info is None:
             started.append(gradient)
         else:
