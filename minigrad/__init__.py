@@ -16,6 +16,7 @@ from .autograd.grad_mode import (
     set_grad_enabled,
 )
 from .device import device
+from .explain import explain, remember_lines
 from .dtypes import (
     bfloat16, cdouble, cfloat, complex64, complex128, double, dtype, float16, float32, float64,
     get_default_dtype, half, int8, int16, int32, int64, long, set_default_dtype, short, uint8,

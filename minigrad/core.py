@@ -45,7 +45,7 @@ class Mode(threading.local):
     saved_hooks: tuple = ()     # the (pack, unpack) pairs in force, the innermost last (saved.py)
     mutations: Any = None       # who copies saved tensors before they are written (autograd/graph)
     check_nan = True            # whether anomaly detection looks for nan
-    anomaly: Any = None         # set while nodes remember where they were made (anomaly.py)
+    observer: Any = None        # is shown each new node and runs it (anomaly.py, explain.py)
     backward: Any = None        # the backward that this thread is running (engine.Backward)
 
     def __init__(self) -> None:  # runs once in each thread

@@ -91,7 +91,7 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
     heap = [(node.rank, node) for node in buffers]
     heapify(heap)
     sums: set = set()  # the (node, output) places whose gradient is a sum made, and owned, here
-    create_graph, anomaly = mode.grad, mode.anomaly
+    create_graph, observer = mode.grad, mode.observer
     awaited = _edges_to_leaves(buffers, useful) if switches.leaf_hooks else None
     while heap:
         node = heappop(heap)[1]
@@ -111,7 +111,7 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
             continue
         if node.extras is not None:
             arrived = prehooks(node.extras, arrived)
-        derived: Any = node.apply(arrived) if anomaly is None else anomaly.apply(node, arrived)
+        derived: Any = node.apply(arrived) if observer is None else observer.apply(node, arrived)
         if node.extras is not None:
             derived = posthooks(node.extras, derived, arrived)
         arrived = None

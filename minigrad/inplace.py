@@ -248,6 +248,11 @@ class CopySlices(Node):
     def release(self) -> None:
         self.fn.release()
 
+    @property
+    def metadata(self) -> dict:
+        """That of the op which wrote the slice: where it was made, say."""
+        return self.fn.metadata
+
     def __getattr__(self, attribute: str) -> Any:
         raise AttributeError(f"'CopySlices' object has no attribute '{attribute}'")
 

@@ -81,8 +81,8 @@ def hooks_in_force() -> Any:
 
 def watch(node: Node) -> None:
     """Show a new node to whoever asked for it in this thread."""
-    if mode.anomaly is not None:
-        mode.anomaly.remember(node)
+    if mode.observer is not None:
+        mode.observer.remember(node)
     hooks = hooks_in_force()
     if hooks is not None and (node.saved or node.results):
         _pack(node, hooks)
@@ -94,12 +94,12 @@ def watch(node: Node) -> None:
 
 def unwatched(function: Callable, args: tuple, kwargs: dict) -> Any:
     """Call the function without showing its nodes to anybody yet."""
-    kept = mode.saved_hooks, mode.anomaly
-    mode.saved_hooks, mode.anomaly = (), None
+    kept = mode.saved_hooks, mode.observer
+    mode.saved_hooks, mode.observer = (), None
     try:
         return function(*args, **kwargs)
     finally:
-        mode.saved_hooks, mode.anomaly = kept
+        mode.saved_hooks, mode.observer = kept
 
 
 def watch_since(start: int, newest: Node | None) -> None:

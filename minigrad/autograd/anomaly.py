@@ -105,7 +105,7 @@ def _report(node: Node) -> None:
 
 def is_anomaly_enabled() -> bool:
     """Whether nodes remember where they were made."""
-    return mode.anomaly is not None
+    return isinstance(mode.observer, Detection)
 
 
 def is_anomaly_check_nan_enabled() -> bool:
@@ -117,7 +117,7 @@ def _switch(enabled: bool, check_nan: bool) -> None:
     if enabled != is_anomaly_enabled():
         switches.add("watching", 1 if enabled else -1)
     mode.check_nan = check_nan
-    mode.anomaly = Detection(check_nan) if enabled else None
+    mode.observer = Detection(check_nan) if enabled else None
 
 
 class set_detect_anomaly(ContextDecorator):
