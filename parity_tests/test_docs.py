@@ -1,0 +1,59 @@
+"""The pages under docs/ run: each ```python block prints what the ```text block below it says.
+
+A page is one program. It runs with minigrad and, but for blocks that begin with `# minigrad only`,
+with torch in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from parity_tests import harness
+
+DOCS = Path(__file__).parent.parent / "docs"
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```)?", re.S | re.M)
+PAGES = [page for page in sorted(DOCS.glob("**/*.md")) if BLOCK.search(page.read_text())]
+OURS_ONLY = "# minigrad only"
+
+
+def blocks_of(page: Path) -> list[tuple[int, str, str]]:
+    """(line, code, expected output) of each block."""
+    text = page.read_text()
+    return [(text[:found.start()].count("\n") + 2, found[1], found[2] or "")
+            for found in BLOCK.finditer(text)]
+
+
+def in_the_name_of(library: str, code: str) -> str:
+    """The code with `library` imported in minigrad's place."""
+    return re.sub(r"^(import|from) minigrad\b", rf"\1 {library}", code, flags=re.M)
+
+
+def plain(text: str) -> str:
+    return re.sub(r"0x[0-9a-f.]+", "0x...", text).rstrip()
+
+
+@pytest.mark.parametrize("library", ["minigrad", "torch"])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(page, library):
+    if harness.DEVICE != "cpu":
+        pytest.skip("pages print what the CPU prints")
+    importlib.import_module(library)
+    names: dict = {"__name__": "__main__"}
+    compared = 0
+    for line, code, expected in blocks_of(page):
+        if library == "torch" and code.startswith(OURS_ONLY):
+            continue
+        printed = io.StringIO()
+        source = "\n" * (line - 1) + in_the_name_of(library, code)
+        with contextlib.redirect_stdout(printed):
+            exec(compile(source, str(page), "exec"), names)
+        if expected:
+            assert plain(printed.getvalue()) == plain(expected), f"{page.name}, line {line}"
+            compared += 1
+    assert compared
