@@ -16,12 +16,12 @@ from typing import Any
 from . import dtypes
 from .core import TensorBase, mode, version_of
 from .device import ARRAY_MODULES
-from .overlap import check_no_overlap
+from .overlap import check_no_overlap, check_out_apart
 
 
 def takes_out(function: Callable | None = None, *, casts: bool = False,
               name: str | None = None, words: str | None = None,
-              check: Callable | None = None, recorded: bool = False) -> Any:
+              check: Callable | None = None, recorded: bool = False, apart: bool = False) -> Any:
     """Give `function` the keyword `out`: a tensor, or a tuple of them for several results.
 
     `casts`: out may have any dtype that the result can be cast to; else it must have the result's
@@ -29,10 +29,11 @@ def takes_out(function: Callable | None = None, *, casts: bool = False,
     torch refuses another, with {found} for the result's and {wanted} for out's; `check` raises
     by its own rule, given the two. `name` is what torch's errors call the function, if not its own
     name. `recorded`: out may be part of a graph, the result reaches it by a recorded `copy_`.
+    `apart`: out may not lie over what is read, as where elements are looked up.
     """
     if function is None:
         return functools.partial(takes_out, casts=casts, name=name, words=words, check=check,
-                                 recorded=recorded)
+                                 recorded=recorded, apart=apart)
     check_dtype = check or (refusal(words) if words else
                             dtypes.check_castable if casts else check_same)
     errors_name = name or function.__name__
@@ -40,9 +41,11 @@ def takes_out(function: Callable | None = None, *, casts: bool = False,
     def call(*args, out=None, **kwargs):
         if out is None:
             return function(*args, **kwargs)
+        if apart:
+            check_out_apart(out, args)
         if recorded:
             return copy_into(out, errors_name, check_dtype, function(*args, **kwargs))
-        return write_into(out, errors_name, check_dtype, function, args, kwargs)
+        return write_into(out, errors_name, check_dtype, function, args, kwargs, apart=apart)
 
     functools.update_wrapper(call, function)
     call.takes_out = True  # type: ignore[attr-defined]
@@ -50,7 +53,7 @@ def takes_out(function: Callable | None = None, *, casts: bool = False,
 
 
 def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, args: tuple,
-               kwargs: dict, differentiable: bool = True) -> Any:
+               kwargs: dict, differentiable: bool = True, apart: bool = False) -> Any:
     """Call `function` and put its results into `out`, which is returned."""
     several = isinstance(out, tuple | list)
     targets = tuple(out) if several else (out,)
@@ -64,6 +67,9 @@ def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, a
     for target, each in zip(targets, results, strict=True):
         check_dtype(each._data.dtype, target._data.dtype)
     for target, each in zip(targets, results, strict=True):
+        if apart:
+            fit(target, each._data.shape)
+            check_out_apart(target, args)  # again: it may have grown
         fill(target, each._data)
     if not several:
         return out

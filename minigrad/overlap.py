@@ -32,12 +32,23 @@ def check_apart(target: TensorBase, read: Any, exact: bool = False) -> None:
     """Refuse to write into `target` what is computed from tensors that share its memory askew, or
     (unless an `exact` match is allowed) at all."""
     for tensor in read:
+        if isinstance(tensor, list | tuple):
+            check_apart(target, tensor, exact)
         # Tensors of one memory count its versions together: few get past this line.
         if isinstance(tensor, TensorBase) and tensor._counter is target._counter:
             found = _overlap(target._data, tensor._data)
             if found == "partial" or found == "full" and not exact:
                 raise RuntimeError(_REFUSAL.format(
                     "some elements of the input tensor and the written-to tensor refer"))
+
+
+def check_out_apart(out: Any, read: Any) -> None:
+    """Refuse an `out` (a tensor or a tuple of them) that lies over itself, or over a tensor that is
+    read: before anything is computed, even if out would then be resized."""
+    for target in out if isinstance(out, list | tuple) else (out,):
+        if isinstance(target, TensorBase):
+            check_no_overlap(target._data)
+            check_apart(target, read)
 
 
 def _overlap(a: Any, b: Any) -> str:

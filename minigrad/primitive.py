@@ -97,6 +97,7 @@ class Op:
         self.every_input = False
         self.plans: dict[Any, Plan] = {}
         self.contiguous = False
+        self.reflected = False  # errors name the operands in the other order: b - a
         self.refuse: Callable | None = None  # raises for operands that the kernel cannot judge
         self.number_form: Op | None = None  # torch's other overload: its last input is a number
         camel = "".join(word.capitalize() if word.islower() else word
@@ -232,14 +233,18 @@ def _binary(op: Op, run: Callable) -> Callable:
     return call
 
 
-def operator(function: Callable) -> Callable:
-    """The method behind a Python operator: `x + y` asks y where x does not know what to do."""
+def operator(function: Callable, name: str | None = None) -> Callable:
+    """The method behind a Python operator: `x + y` asks y where x does not know what to do.
+
+    With a `name` it is one of those that torch has in C, and refuses any other self than a tensor.
+    """
     op = getattr(function, "op", None)
     if op is not None:
-        return _dress(_binary(op, _run_or_decline), op)
+        return _dress(_binary(op, functools.partial(_run_or_decline, name)), op)
 
     def method(self, other):
-        return function(self, other) if _is_operand(other) else NotImplemented
+        tensor = isinstance(self, TensorBase) or isinstance(other, TensorBase)
+        return function(self, other) if tensor and _is_operand(other) else NotImplemented
 
     return functools.update_wrapper(method, function)
 
@@ -248,7 +253,12 @@ def _is_operand(value: Any) -> bool:
     return isinstance(value, TensorBase | numbers.Number | np.bool_)
 
 
-def _run_or_decline(op: Op, inputs: tuple, values: dict) -> Any:
+def _run_or_decline(name: str | None, op: Op, inputs: tuple, values: dict) -> Any:
+    if not isinstance(inputs[0], TensorBase):
+        if name is None:
+            return NotImplemented
+        raise TypeError(f"descriptor '{name}' for 'torch._C.TensorBase' objects doesn't apply to a "
+                        f"'{type(inputs[0]).__name__}' object")
     return run(op, inputs, values) if _is_operand(inputs[1]) else NotImplemented
 
 
@@ -339,6 +349,8 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
 def explain(op: Op, arrays: tuple, error: ValueError) -> Exception:
     """torch's words for shapes that do not broadcast; other errors pass as they are."""
     shapes = [array.shape for array in arrays if array is not None]
+    if op.reflected:
+        shapes.reverse()
     for a in shapes:
         for b in shapes:
             for back in range(1, min(len(a), len(b)) + 1):

@@ -102,8 +102,8 @@ class Tensor(TensorBase):
     neg, neg_ = arithmetic.neg, inplace(arithmetic.neg)
     subtract, multiply, divide, negative = sub, mul, div, neg
     subtract_, multiply_, divide_, negative_ = sub_, mul_, div_, neg_
-    __add__ = __radd__ = operator(arithmetic.add)
-    __mul__ = __rmul__ = operator(arithmetic.mul)
+    __add__, __radd__ = operator(arithmetic.add), operator(arithmetic.add, "__radd__")
+    __mul__, __rmul__ = operator(arithmetic.mul), operator(arithmetic.mul, "__rmul__")
     __sub__, __rsub__ = operator(arithmetic.sub), operator(arithmetic.rsub)
     __neg__ = arithmetic.neg
     __truediv__, __rtruediv__ = operator(arithmetic.true_divide), operator(arithmetic.rdiv)
@@ -337,9 +337,12 @@ class Tensor(TensorBase):
     __eq__, __ne__ = operator(comparison.eq), operator(comparison.ne)
     __lt__, __le__ = operator(comparison.lt), operator(comparison.le)
     __gt__, __ge__ = operator(comparison.gt), operator(comparison.ge)
-    __and__ = __rand__ = operator(comparison.bitwise_and)
-    __or__ = __ror__ = operator(comparison.bitwise_or)
-    __xor__ = __rxor__ = operator(comparison.bitwise_xor)
+    __and__ = operator(comparison.bitwise_and)
+    __or__ = operator(comparison.bitwise_or)
+    __xor__ = operator(comparison.bitwise_xor)
+    __rand__ = operator(comparison.bitwise_and, "__rand__")
+    __ror__ = operator(comparison.bitwise_or, "__ror__")
+    __rxor__ = operator(comparison.bitwise_xor, "__rxor__")
     __invert__ = comparison.bitwise_not
     __lshift__ = operator(comparison.bitwise_left_shift)
     __rshift__ = operator(comparison.bitwise_right_shift)

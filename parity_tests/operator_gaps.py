@@ -7,10 +7,6 @@ whose test passes fails the run.
 from __future__ import annotations
 
 EVERYWHERE = [
-    ("exists",
-     "not there yet, or an alias or a method of it is not",
-        "cauchy cdist chalf exponential geometric histogram histogramdd log_normal "
-         "nanquantile nn.functional.pdist quantile renorm slice uniform"),
     ("forward",
      "signs and phases of singular vectors and eigenvectors: LAPACK leaves them open",
         "linalg.eig linalg.eigh linalg.svd pca_lowrank svd svd_lowrank"),
@@ -87,16 +83,6 @@ EVERYWHERE = [
     ("errors",
      "a form, an argument or a dtype of it is not there yet",
         "bernoulli"),
-    ("errors",
-     "accepts an input that torch refuses",
-        "__radd__ __rand__ __rmul__ __ror__ __rxor__ cat gather index_select kthvalue "
-         "linspace linspace.tensor_overload logspace logspace.tensor_overload masked_select "
-         "take"),
-    ("errors",
-     "refused in other words, or with another class",
-        "__rmod__ __rpow__ __rsub__ amax amin aminmax arange dsplit dstack gradient hsplit "
-         "hstack masked_fill mean movedim multinomial narrow nn.functional.embedding "
-         "nn.functional.softshrink roll rot90 vsplit vstack"),
     ("layouts",
      "accepts or refuses other inputs than torch does for some sample",
         "__rsub__"),

@@ -17,6 +17,7 @@ OUT_OF_SCOPE = {
     "_chunk_cat": "private: a kernel of distributed training (FSDP)",
     "empty_permuted": "the allocator's: no values to compare, and strides are NumPy's business",
     "nn.functional.batch_norm.without_cudnn": "has samples on CUDA devices only",
+    "chalf": "complex32, a pair of 16-bit floats, is a type that NumPy and CuPy do not have",
     "to_sparse": "sparse tensors",
     "sparse.*": "sparse tensors",
 }

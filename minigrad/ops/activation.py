@@ -11,8 +11,9 @@ from ..core import wrap
 from ..device import host, move
 from ..inplace import inplace as in_place
 from ..out import check_found, takes_out
-from ..primitive import derivative, primitive
+from ..primitive import derivative, no_kernel, primitive
 from ..random_streams import default_generator
+from ..type_info import finfo
 from .error_function import erf_array
 from .joining import cat
 from .pointwise import sigmoid, tanh
@@ -433,8 +434,12 @@ def hardshrink(input: Any, lambd: float = 0.5) -> Any:
 @takes_out(check=check_found)
 def softshrink(input: Any, lambd: float = 0.5) -> Any:
     r"""$a$ moved by $\lambda$ towards 0."""
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    if input._data.dtype.kind in "biu":
+        raise no_kernel("softshrink_check", input._data.dtype)
+    largest = finfo(input.dtype).max
+    if not 0 <= lambd <= largest:
+        raise RuntimeError(f"lambda must be in range [0, {largest:g}] for input dtype "
+                           f"{input.dtype.scalar_name}, but found {lambd:g}")
     return _softshrink(input, lambd=lambd)
 
 

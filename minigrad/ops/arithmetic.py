@@ -80,6 +80,7 @@ def rsub(xp, input, other, *, alpha=1):
     return xp.subtract(other, input if alpha == 1 else scaled(xp, input, alpha))
 
 
+rsub.op.reflected = True
 rsub.op.refuse = lambda operands: isinstance(operands[0], TensorBase) and _refuse_bool(operands)
 derivative(rsub,
     input=lambda g, alpha: -g if alpha == 1 else g * -alpha,

@@ -12,7 +12,7 @@ from ..core import TensorBase
 from ..out import check_found, takes_out
 from ..primitive import derivative, primitive
 from .arithmetic import div_rounded
-from .creation import common_operands
+from .creation import common_operands, element
 
 __all__ = [
     "addcdiv", "addcmul", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "fix", "floor",
@@ -297,11 +297,9 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
         if value._data.ndim:
             raise RuntimeError("masked_fill_ only supports a 0-dimensional value tensor, but got "
                                f"tensor with {value._data.ndim} dimension(s).")
+        element(value, input._data.dtype)  # raises where it does not fit
         return _masked_fill_tensor(input, mask, value)
-    if input._data.dtype.kind in "biu" and isinstance(value, float) and value != int(value):
-        raise RuntimeError(f"value cannot be converted to type {input.dtype.name}_t without "
-                           "overflow")
-    return _masked_fill(input, mask, value=value)
+    return _masked_fill(input, mask, value=element(value, input._data.dtype)[()])
 
 
 # --- combinations --------------------------------------------------------------------------------

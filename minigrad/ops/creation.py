@@ -287,14 +287,17 @@ def arange(*bounds: Any, start: Any = None, end: Any = None, step: Any = None, o
     whole = all(isinstance(value, numbers.Integral) for value in (first, last, stride))
     default = dtypes.int64 if whole else dtypes.get_default_dtype()
     kind = (out.dtype if out is not None else dtype_argument("arange", dtype, default)).numpy
+    if kind.kind in "iu" and all(map(math.isfinite, (first, last, stride))):
+        first, last = int(first), int(last)  # cut off to integers before anything is counted
+        if stride and not int(stride):
+            raise ValueError("step must be nonzero")
+        stride = int(stride)
     if stride == 0:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(first) and math.isfinite(last)):
         raise RuntimeError(f"unsupported range: {first} -> {last}")
     if (last - first) * stride < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    if kind.kind in "iu":  # bounds are cut off to integers before anything is counted
-        first, last, stride = int(first), int(last), int(stride)
     count = max(math.ceil((last - first) / stride), 0)
     array = np.arange(count, dtype=np.int64 if kind.kind in "iu" else np.float64)
     array = (array * stride + first).astype(kind)
@@ -339,19 +342,30 @@ def _steps(first: Any, last: Any, count: int, kind: np.dtype) -> np.ndarray:
 
 
 def _checked_range(name: str, start: Any, end: Any, steps: int, dtype: Any) -> tuple:
+    if isinstance(steps, bool) or not hasattr(steps, "__index__") or isinstance(
+            start, str) or isinstance(end, str):
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ("
+                        f"{', '.join(type(each).__name__ for each in (start, end, steps))})")
+    vectors = [f"{what} with {each._data.ndim} dimension(s)"
+               for what, each in (("start", start), ("end", end))
+               if isinstance(each, TensorBase) and each._data.ndim]
+    if vectors:
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got "
+                           f"{' and '.join(vectors)}.")
+    steps = steps.__index__()
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     first, last = _plain(start), _plain(end)
     category = max(dtypes.of_number(first).category, dtypes.of_number(last).category,
                    dtypes.FLOATING)
-    return first, last, dtype_argument(name, dtype, dtypes.default_for(category)).numpy
+    return first, last, steps, dtype_argument(name, dtype, dtypes.default_for(category)).numpy
 
 
 def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None,
              layout: Any = None, device: Any = None, requires_grad: bool = False,
              pin_memory: bool = False) -> Any:
     """`steps` evenly spaced numbers from `start` to `end`, both included."""
-    first, last, kind = _checked_range("linspace", start, end, steps, dtype)
+    first, last, steps, kind = _checked_range("linspace", start, end, steps, dtype)
     array = _steps(first, last, steps, kind).astype(kind)
     if out is not None:
         return written(out, array, dtype)
@@ -362,7 +376,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any =
              dtype: Any = None, layout: Any = None, device: Any = None,
              requires_grad: bool = False, pin_memory: bool = False) -> Any:
     """`base` to the power of `linspace(start, end, steps)`."""
-    first, last, kind = _checked_range("logspace", start, end, steps, dtype)
+    first, last, steps, kind = _checked_range("logspace", start, end, steps, dtype)
     exponents = _steps(first, last, steps, kind)
     if kind.kind in "iu":
         exponents = exponents.astype(np.float32)

@@ -170,8 +170,14 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *,
     if not replacement and num_samples > data.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without "
                            "replacement")
-    if not (np.isfinite(data) & (data >= 0)).all():
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if data.shape[-1] > 2**24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
+    wrong = data[~(np.isfinite(data) & (data >= 0))]
+    if wrong.size:
+        if not replacement or num_samples == 1:  # torch has two ways to draw, and to check
+            raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+        found = "entry = infinity or NaN" if wrong[0] > 0 else "entry < 0"
+        raise RuntimeError(f"invalid multinomial distribution (encountering probability {found})")
     if not (data.sum(axis=-1) > 0).all():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     rows = data if data.ndim == 2 else data[None]

@@ -65,6 +65,8 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None,
     """
     if sparse:
         raise NotImplementedError("minigrad has no sparse gradients: embedding(sparse=True)")
+    if weight._data.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
     data, count = input._data, weight._data.shape[0]
     if data.dtype.kind not in "iu":
         raise RuntimeError(

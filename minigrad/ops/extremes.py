@@ -145,7 +145,8 @@ def nonempty_dim(name: str, input: Any, dim: int) -> int:
     """`dim` as an index from the front, of a dimension that has elements."""
     dim = wrap_dim(dim, input._data.ndim)
     if input._data.ndim and not input._data.shape[dim]:
-        raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+        name += "" if name == "aminmax" else "()"
+        raise IndexError(f"{name}: Expected reduction dim {dim} to have non-zero size.")
     return dim
 
 
@@ -195,6 +196,11 @@ derivative(_aminmax, input=_aminmax_rule)
 @takes_out
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """`(min, max)`; equal ones share the gradient."""
+    if dim is not None:
+        dim = nonempty_dim("aminmax", input, dim)
+    elif not input._data.size:
+        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the "
+                           "operation has no identity.")
     dims = _extreme_dims("aminmax", input, () if dim is None else dim)
     return AminmaxResult(*_aminmax(input, dim=dims, keepdim=keepdim))
 

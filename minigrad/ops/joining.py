@@ -38,10 +38,24 @@ def _cut(grads, tensors_shape, dim, needs):
 derivative(_cat, tensors=_cut)
 
 
-@takes_out(check=check_cat)
+def _listed(name: str, tensors: Any) -> list:
+    """A sequence of tensors as a list; for all but `cat` it may not be empty."""
+    if not isinstance(tensors, list | tuple):
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+                        f"{type(tensors).__name__}")
+    for i, each in enumerate(tensors):
+        if not isinstance(each, TensorBase):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got "
+                            f"{type(each).__name__}")
+    if not tensors and name != "cat":
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return list(tensors)
+
+
+@takes_out(check=check_cat, apart=True)
 def cat(tensors: Any, dim: int = 0) -> Any:
     """The tensors one after the other along `dim`; empty tensors of shape (0,) are skipped."""
-    tensors = list(tensors)
+    tensors = _listed("cat", tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     shapes = [each._data.shape for each in tensors]
@@ -78,9 +92,7 @@ derivative(_stack, tensors=lambda grads, dim, needs: [
 @takes_out(check=check_cat)
 def stack(tensors: Any, dim: int = 0) -> Any:
     """The tensors side by side along a new dimension `dim`."""
-    tensors = list(tensors)
-    if not tensors:
-        raise RuntimeError("stack expects a non-empty TensorList")
+    tensors = _listed("stack", tensors)
     first = tensors[0]._data.shape
     for i, each in enumerate(tensors):
         if each._data.shape != first:
@@ -133,14 +145,14 @@ def atleast_3d(*tensors: Any) -> Any:
 @takes_out(check=check_cat)
 def hstack(tensors: Any) -> Any:
     """Joined along dimension 1; vectors along dimension 0."""
-    tensors = [_to_1d(each) for each in tensors]
-    return cat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
+    tensors = [_to_1d(each) for each in _listed("hstack", tensors)]
+    return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
 
 
 @takes_out(check=check_cat)
 def vstack(tensors: Any) -> Any:
     """Joined along dimension 0; vectors are rows."""
-    return cat([_to_2d(each) for each in tensors], 0)
+    return cat([_to_2d(each) for each in _listed("vstack", tensors)], 0)
 
 
 row_stack = vstack
@@ -149,21 +161,19 @@ row_stack = vstack
 @takes_out(check=check_cat)
 def dstack(tensors: Any) -> Any:
     """Joined along dimension 2."""
-    return cat([_to_3d(each) for each in tensors], 2)
+    return cat([_to_3d(each) for each in _listed("dstack", tensors)], 2)
 
 
 @takes_out(check=check_cat)
 def column_stack(tensors: Any) -> Any:
     """Joined along dimension 1; vectors are columns."""
-    return cat([each if each.ndim > 1 else each.reshape(-1, 1) for each in tensors], 1)
+    return cat([each if each.ndim > 1 else each.reshape(-1, 1)
+                for each in _listed("column_stack", tensors)], 1)
 
 
 def block_diag(*tensors: Any) -> Any:
     """The matrices along the diagonal of one matrix that is zero elsewhere."""
-    for i, each in enumerate(tensors):
-        if not isinstance(each, TensorBase):
-            raise TypeError(f"expected Tensor as element {i} in argument 0, but got "
-                            f"{type(each).__name__}")
+    for i, each in enumerate(_listed("block_diag", tensors) if tensors else ()):
         if each._data.ndim > 2:
             raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions. "
                                f"Input {i} has {each._data.ndim} dimensions")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from ..core import TensorBase
 from ..primitive import derivative, primitive, view
 from .dims import wrap_dim
 from .views import restrided
@@ -81,6 +82,11 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
+    if isinstance(start, TensorBase) and (start._data.ndim or start._data.dtype.kind not in "iu"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
+    if not hasattr(start, "__index__"):
+        raise TypeError("narrow() received an invalid combination of arguments - got (Tensor, int, "
+                        f"{type(start).__name__}, int)")
     dim, start = wrap_dim(dim, len(shape)), start.__index__()
     size = shape[dim]
     if not -size <= start <= size:

@@ -108,12 +108,14 @@ def _count(sizes: Any) -> int:
 @takes_out(casts=True)
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean of all elements, or over `dim`; integers have to be converted first."""
+    kind = input.dtype if dtype is None else dtype
+    if kind.numpy.kind in "biu":
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. {'Input' if dtype is None else 'Optional'} "
+            "dtype must be either a floating point or complex dtype. Got: "
+            f"{kind.scalar_name}")
     if dtype is not None:
         input = input.to(dtype)
-    if input._data.dtype.kind in "biu":
-        raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
-            f"complex dtype. Got: {input.dtype.scalar_name}")
     if dim is None and not keepdim:
         return _mean_all(input)
     return _mean_dims(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)

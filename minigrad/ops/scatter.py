@@ -65,7 +65,7 @@ def _scaled(tensor, alpha):
     return tensor if alpha == 1 else tensor * alpha
 
 
-@takes_out(words="index_select(): self and result must have the same scalar type")
+@takes_out(words="index_select(): self and result must have the same scalar type", apart=True)
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """The indices `index` of dimension `dim`, as a copy."""
     dim = wrap_dim(dim, input._data.ndim)
@@ -180,7 +180,7 @@ def _into(g, shape):
     return g
 
 
-@takes_out
+@takes_out(apart=True)
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """`result[i][j] = input[index[i][j]][j]` for dim 0, and so on for the other dims."""
     dim = wrap_dim(dim, input._data.ndim)
@@ -282,7 +282,7 @@ derivative(_add_at, gradient=lambda g, index: g.take(index))
 
 
 @takes_out(words="take(): self and out expected to have the same dtype, but got self.dtype = "
-                 "{found} and out.dtype = {wanted}")
+                 "{found} and out.dtype = {wanted}", apart=True)
 def take(input: Any, index: Any) -> Any:
     """The elements at positions of the flattened tensor, in the shape of `index`."""
     size, data = input._data.size, index._data
@@ -312,9 +312,8 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
 
 # --- masks ---------------------------------------------------------------------------------------
 
-@primitive(promote="exact")
-def masked_select(xp, input, mask):
-    """The elements where `mask` (broadcast with the input) is True, as a vector."""
+@primitive(promote="exact", name="masked_select")
+def _masked_select(xp, input, mask):
     if mask.dtype.kind != "b":
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     input, mask = xp.broadcast_arrays(input, mask)
@@ -329,9 +328,15 @@ def masked_select_backward(xp, g, mask, *, shape):
     return result
 
 
-derivative(masked_select, input=lambda g, mask, input_shape: masked_select_backward(
+derivative(_masked_select, input=lambda g, mask, input_shape: masked_select_backward(
     g, mask, shape=input_shape))
 derivative(masked_select_backward, g=lambda g, mask: g.masked_select(mask))
+
+
+@takes_out(apart=True)
+def masked_select(input: Any, mask: Any) -> Any:
+    """The elements where `mask` (broadcast with the input) is True, as a vector."""
+    return _masked_select(input, mask)
 
 
 @takes_out(words="nonzero: Expected out tensor to have scalar type {found} but got scalar "

@@ -122,6 +122,7 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple:
     if not input._data.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a "
                            "tensor with 0 dims")
+    _check_parts("tensor_split", indices_or_sections)
     dim = wrap_dim(dim, input._data.ndim)
     size = input._data.shape[dim]
     if isinstance(indices_or_sections, TensorBase):
@@ -137,11 +138,20 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple:
     return tuple([slice_(input, dim, a, b) for a, b in zip(bounds, bounds[1:], strict=False)])
 
 
+def _check_parts(name: str, parts: Any) -> None:
+    items = parts if isinstance(parts, list | tuple) else [parts]
+    if isinstance(parts, TensorBase) or builtins.all(hasattr(each, "__index__") for each in items):
+        return
+    raise TypeError(f"{name}() received an invalid combination of arguments - got (Tensor, "
+                    f"{type(parts).__name__})")
+
+
 def _split_along(input: Any, parts: Any, dim: int, name: str, least: int) -> tuple:
     ndim = input._data.ndim
+    _check_parts(name, parts)
     if ndim < least:
-        raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension"
-                           f"{'s' if least > 1 else ''}, but got a tensor with {ndim} dimensions!")
+        raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but "
+                           f"got a tensor with {ndim} dimensions!")
     size = input._data.shape[dim]
     if isinstance(parts, int) and (parts == 0 or size % parts):
         raise RuntimeError(f"torch.{name} attempted to split along dimension {dim}, but the size "
@@ -228,6 +238,9 @@ derivative(_roll, input=lambda g, shifts, dims: _roll(
 def roll(input: Any, shifts: Any, dims: Any = ()) -> Any:
     """Elements shifted along `dims`, those that fall off coming back at the other end."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    if not input._data.ndim:
+        for dim in (dims,) if isinstance(dims, int) else dims:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dims = wrap_dims(dims, input._data.ndim)
     if not shifts:
         raise RuntimeError("`shifts` required")
@@ -250,9 +263,14 @@ derivative(_rot90, input=lambda g, k, dims: _rot90(g, k=-k, dims=dims))
 
 def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
     """Rotated by k quarter turns in the plane of two dims, from the first towards the second."""
-    if len(tuple(dims)) != 2:
-        raise RuntimeError("expected total rotation dims == 2, but got dims = "
-                           f"{len(tuple(dims))}")
+    ndim, dims = input._data.ndim, tuple(dims)
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
+    if dims[0] == dims[1] or builtins.abs(dims[0] - dims[1]) == ndim:
+        raise RuntimeError("expected rotation dims to be different, but got dim0 = "
+                           f"{dims[0]} and dim1 = {dims[1]}")
     return _rot90(input, k=k, dims=wrap_dims(dims, input._data.ndim))
 
 

@@ -142,7 +142,7 @@ derivative(_kthvalue, input=lambda g, input_shape, indices, dim, keepdim: put_al
     g, input_shape, indices, dim, keepdim))
 
 
-@takes_out(words="output values must be of same type as input")
+@takes_out(words="output values must be of same type as input", apart=True)
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The k-th smallest element along `dim`, counted from 1, and its index."""
     _check_count("kthvalue", k)

@@ -263,11 +263,16 @@ def H(input: Any) -> Any:
 def movedim(input: Any, source: Any, destination: Any) -> Any:
     """Move dimensions `source` to the places `destination`; the others keep their order."""
     ndim = input._data.ndim
-    sources, places = wrap_dims(source, ndim), wrap_dims(destination, ndim)
-    if len(sources) != len(places):
-        raise RuntimeError("movedim: Invalid source or destination dims: source ("
-                           f"{list(sources)} dims) should contain the same number of dims as "
-                           f"destination ({list(places)} dims)")
+    given = [[dims] if isinstance(dims, int) else list(dims) for dims in (source, destination)]
+    if len(given[0]) != len(given[1]):
+        raise RuntimeError(f"movedim: Invalid source or destination dims: source ({given[0]} dims) "
+                           f"should contain the same number of dims as destination ({given[1]} "
+                           "dims)")
+    sources, places = [tuple([wrap_dim(dim, ndim) for dim in dims]) for dims in given]
+    for name, dims, chosen in zip(("source", "destination"), given, (sources, places),
+                                  strict=True):
+        if len(set(chosen)) != len(chosen):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
     rest = iter([dim for dim in builtins.range(ndim) if dim not in sources])
     moved = dict(zip(places, sources, strict=True))
     return _permute(input, dims=tuple([moved[dim] if dim in moved else next(rest)
