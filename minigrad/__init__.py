@@ -34,8 +34,19 @@ from .legacy_types import (
 )
 from .memory import keep_freed_memory
 from .names import missing_in
+from .inplace_functions import (
+    abs_, acos_, acosh_, addmv_, arccos_, arccosh_, arcsin_, arcsinh_, arctan_, arctanh_,
+    as_strided_, asin_, asinh_, atan_, atanh_, ceil_, clamp_, clamp_max_, clamp_min_, clip_,
+    conj_physical_, cos_, cosh_, deg2rad_, detach_, erf_, erfc_, exp2_, exp_, expm1_, fill_, fix_,
+    floor_, frac_, gcd_, i0_, lcm_, ldexp_, log10_, log1p_, log2_, log_, logit_, nan_to_num_, neg_,
+    negative_, rad2deg_, reciprocal_, relu_, round_, rsqrt_, sigmoid_, sin_, sinc_, sinh_, sqrt_,
+    square_, tan_, tanh_, trunc_, xlogy_,
+)
 from .ops.activation import (
     celu, hardshrink, prelu, relu, rrelu, selu, threshold,
+)
+from .ops.activation_inplace import (
+    celu_, rrelu_, selu_, threshold_,
 )
 from .ops.adaptive_avg_pooling import (
     adaptive_avg_pool1d,
@@ -44,7 +55,7 @@ from .ops.adaptive_max_pooling import (
     adaptive_max_pool1d,
 )
 from .ops.arithmetic import (
-    add, div, mul, neg, pow, rsub, sub, true_divide,
+    add, div, divide, mul, multiply, neg, negative, pow, rsub, sub, subtract, true_divide,
 )
 from .ops.avg_pooling import (
     avg_pool1d,
@@ -69,6 +80,7 @@ from .ops.complex import (
     angle, complex, conj, conj_physical, imag, is_complex, polar, real, resolve_conj,
     view_as_complex, view_as_real,
 )
+from .ops.convert import detach
 from .ops.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d, convolution,
 )
@@ -79,8 +91,8 @@ from .ops.copies import (
     unsqueeze_copy, view_as_complex_copy, view_as_real_copy, view_copy,
 )
 from .ops.creation import (
-    arange, empty, empty_like, empty_strided, eye, fill, full, full_like, linspace, logspace,
-    ones, ones_like, range, scalar_tensor, tril_indices, triu_indices, zero_, zeros, zeros_like,
+    empty, empty_like, empty_strided, eye, fill, full, full_like, ones, ones_like,
+    scalar_tensor, tril_indices, triu_indices, zero_, zeros, zeros_like,
 )
 from .ops.ctc_loss import ctc_loss_by_number as ctc_loss
 from .ops.cumulative import (
@@ -101,14 +113,8 @@ from .ops.distances import (
 from .ops.distributions import (
     bernoulli, binomial, multinomial, normal, poisson,
 )
-from .ops.dropout import (
-    alpha_dropout, dropout, feature_alpha_dropout, feature_dropout,
-)
 from .ops.einsum import (
     einsum,
-)
-from .ops.embedding import (
-    embedding,
 )
 from .ops.embedding_bag import (
     embedding_bag,
@@ -143,14 +149,13 @@ from .ops.joining import (
     atleast_1d, atleast_2d, atleast_3d, block_diag, cartesian_prod, cat, column_stack, concat,
     concatenate, dstack, hstack, row_stack, stack, vstack,
 )
-from .ops.linalg_norm import norm
+from .ops.linalg_norm import frobenius_norm, norm, norm_except_dim, nuclear_norm
 from .ops.linalg_products import chain_matmul, cross, matrix_power, vander
 from .ops.lu import (
     lu, lu_solve, lu_unpack,
 )
 from .ops.margin_loss import (
-    cosine_embedding_loss, cosine_similarity, hinge_embedding_loss, margin_ranking_loss,
-    pairwise_distance, triplet_margin_loss,
+    cosine_similarity, pairwise_distance,
 )
 from .ops.matmul import (
     addbmm, addmm, addmv, addr, baddbmm, bmm, dot, ger, matmul, mm, mv, outer, vdot,
@@ -170,8 +175,15 @@ from .ops.native_norm import batch_norm_with_update as _batch_norm_with_update
 from .ops.native_norm import log_softmax_backward_data as _log_softmax_backward_data
 from .ops.native_norm import native_batch_norm_legit as _native_batch_norm_legit
 from .ops.native_norm import softmax_backward_data as _softmax_backward_data
+from .ops.native_signatures import (
+    alpha_dropout, alpha_dropout_, batch_norm, binary_cross_entropy_with_logits,
+    cosine_embedding_loss, dropout, dropout_, embedding, embedding_renorm_, feature_alpha_dropout,
+    feature_alpha_dropout_, feature_dropout, feature_dropout_, group_norm, hinge_embedding_loss,
+    instance_norm, kl_div, log_softmax, margin_ranking_loss, poisson_nll_loss, softmax,
+    triplet_margin_loss,
+)
 from .ops.norm import (
-    batch_norm, group_norm, instance_norm, layer_norm, rms_norm,
+    layer_norm, rms_norm,
 )
 from .ops.padding import (
     constant_pad_nd,
@@ -180,12 +192,10 @@ from .ops.parts import (
     diagonal, narrow, select,
 )
 from .ops.pointwise import (
-    abs, absolute, acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, erf, erfc,
-    erfinv, exp, exp2, expm1, log, log10, log1p, log2, logaddexp, logit, reciprocal, rsqrt,
-    sgn, sigmoid, sin, sinh, sqrt, square, tan, tanh, xlogy,
-)
-from .ops.probability_loss import (
-    kl_div, poisson_nll_loss,
+    abs, absolute, acos, acosh, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, asin,
+    asinh, atan, atan2, atanh, cos, cosh, erf, erfc, erfinv, exp, exp2, expm1, log, log10, log1p,
+    log2, logaddexp, logit, reciprocal, rsqrt, sgn, sigmoid, sin, sinh, sqrt, square, tan, tanh,
+    xlogy,
 )
 from .ops.products import bilinear, inner, kron, tensordot, trace
 from .ops.pseudo_inverse import pinverse
@@ -201,11 +211,14 @@ from .ops.quantile import (
     nanquantile, quantile,
 )
 from .ops.queries import (
-    can_cast, is_floating_point, is_inference, is_nonzero, is_tensor, numel, promote_types,
-    result_type,
+    can_cast, get_device, is_floating_point, is_inference, is_nonzero, is_same_size, is_signed,
+    is_tensor, numel, promote_types, result_type, typename,
 )
 from .ops.random import (
     rand, rand_like, randint, randint_like, randn, randn_like, randperm,
+)
+from .ops.ranges import (
+    arange, linspace, logspace, range,
 )
 from .ops.reduction import (
     all, any, count_nonzero, dist, logsumexp, mean, nanmean, nansum, prod, std, std_mean, sum,
@@ -227,9 +240,6 @@ from .ops.shape import (
 from .ops.shuffle import (
     channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle,
 )
-from .ops.softmax import (
-    log_softmax, softmax,
-)
 from .ops.solve import (
     inverse, triangular_solve,
 )
@@ -243,6 +253,7 @@ from .ops.statistics import (
 from .ops.stft import (
     istft, stft,
 )
+from .ops.strided import as_strided
 from .ops.views import (
     adjoint, broadcast_shapes, broadcast_tensors, broadcast_to, flatten, moveaxis, movedim,
     permute, ravel, reshape, squeeze, swapaxes, swapdims, t, transpose, unflatten, unsqueeze,

@@ -243,8 +243,10 @@ def operator(function: Callable, name: str | None = None) -> Callable:
         return _dress(_binary(op, functools.partial(_run_or_decline, name)), op)
 
     def method(self, other):
-        tensor = isinstance(self, TensorBase) or isinstance(other, TensorBase)
-        return function(self, other) if tensor and _is_operand(other) else NotImplemented
+        try:
+            return function(self, other) if _is_operand(other) else NotImplemented
+        except TypeError:  # for all that Python knows, the other one may have an answer
+            return NotImplemented
 
     return functools.update_wrapper(method, function)
 

@@ -13,6 +13,7 @@ from .ops import (
     activation,
     arithmetic,
     bessel,
+    by_callable,
     choosing,
     comparison,
     convert,
@@ -33,10 +34,12 @@ from .ops import (
     linalg_norm,
     linalg_products,
     matmul_inplace,
+    native_signatures,
     parts,
     pointwise,
     products,
     pseudo_inverse,
+    queries,
     reduction,
     scatter,
     solve,
@@ -58,7 +61,6 @@ from .ops import queries as ops_queries
 from .ops import random as ops_random
 from .ops import scatter_reduce as ops_scatter_reduce
 from .ops import shape as ops_shape
-from .ops import softmax as ops_softmax
 from .ops import stft as ops_stft
 from .ops import svd as ops_svd
 from .ops.dims import wrap_dim
@@ -107,13 +109,14 @@ class Tensor(TensorBase):
     __sub__, __rsub__ = operator(arithmetic.sub), operator(arithmetic.rsub)
     __neg__ = arithmetic.neg
     __truediv__, __rtruediv__ = operator(arithmetic.true_divide), operator(arithmetic.rdiv)
-    __rdiv__ = __rtruediv__
+    __div__, __rdiv__ = __truediv__, __rtruediv__
     __floordiv__ = operator(choosing.floor_divide)
     __rfloordiv__ = operator(choosing.rfloordiv)
     __mod__, __rmod__ = operator(choosing.remainder), operator(choosing.rmod)
     __pow__, __rpow__ = operator(arithmetic.pow), operator(arithmetic.rpow)
     __iadd__, __isub__, __imul__ = operator(add_), operator(sub_), operator(mul_)
     __itruediv__, __ipow__ = operator(div_), operator(pow_)
+    __idiv__ = __itruediv__
 
     # --- dtype, device, Python numbers, NumPy
     to, type_as, type, cpu, cuda = (
@@ -131,6 +134,7 @@ class Tensor(TensorBase):
 
     __float__, __int__, __complex__ = (
         convert.to_float, convert.to_int, convert.to_complex_number)
+    __nonzero__, __long__ = convert.truth, convert.to_int  # of Python 2
 
     __array_priority__ = 1000  # `array * tensor` is the tensor's business
 
@@ -148,6 +152,8 @@ class Tensor(TensorBase):
 
     def dim(self):
         return self._data.ndim
+
+    ndimension = dim
 
     def numel(self):
         return self._data.size
@@ -171,9 +177,6 @@ class Tensor(TensorBase):
     def data_ptr(self):
         return address(self._data)
 
-    def is_contiguous(self, memory_format=None):
-        return builtins.bool(self._data.flags.c_contiguous)
-
     def element_size(self):
         return self._data.dtype.itemsize
 
@@ -195,6 +198,13 @@ class Tensor(TensorBase):
     def is_cuda(self):
         return self.device.type == "cuda"
 
+    @property
+    def is_cpu(self):
+        return self.device.type == "cpu"
+
+    is_contiguous, dim_order = queries.is_contiguous, queries.dim_order
+    is_signed, is_nonzero, get_device = queries.is_signed, queries.is_nonzero, queries.get_device
+    is_same_size, is_set_to = queries.is_same_size, queries.is_set_to
     layout, is_sparse, is_quantized, is_meta = "torch.strided", False, False, False
 
     # --- place in the graph
@@ -251,9 +261,9 @@ class Tensor(TensorBase):
     sinh, sinh_ = pointwise.sinh, inplace(pointwise.sinh)
     cosh, cosh_ = pointwise.cosh, inplace(pointwise.cosh)
     tanh, tanh_ = pointwise.tanh, inplace(pointwise.tanh)
-    asinh, asinh_ = pointwise.asinh, inplace(pointwise.asinh)
-    acosh, acosh_ = pointwise.acosh, inplace(pointwise.acosh)
-    atanh, atanh_ = pointwise.atanh, inplace(pointwise.atanh)
+    asinh, asinh_ = pointwise.asinh, pointwise.asinh_
+    acosh, acosh_ = pointwise.acosh, pointwise.acosh_
+    atanh, atanh_ = pointwise.atanh, pointwise.atanh_
     erf, erf_ = pointwise.erf, inplace(pointwise.erf)
     erfc, erfc_ = pointwise.erfc, inplace(pointwise.erfc)
     erfinv, erfinv_ = pointwise.erfinv, inplace(pointwise.erfinv)
@@ -308,6 +318,8 @@ class Tensor(TensorBase):
     __abs__ = abs
     arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
     arcsinh, arccosh, arctanh = asinh, acosh, atanh
+    arcsin_, arccos_, arctan_, arctan2_ = asin_, acos_, atan_, atan2_
+    arcsinh_, arccosh_, arctanh_ = asinh_, acosh_, atanh_
     maximum, minimum, logaddexp = choosing.maximum, choosing.minimum, pointwise.logaddexp
     def where(self, condition, other):
         return choosing.where(condition, self, other)
@@ -331,6 +343,7 @@ class Tensor(TensorBase):
     bitwise_left_shift_, bitwise_right_shift_ = (
         inplace(bitwise_left_shift), inplace(bitwise_right_shift))
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+    greater_, greater_equal_, less_, less_equal_, not_equal_ = gt_, ge_, lt_, le_, ne_
     equal, allclose, isclose = comparison.equal, comparison.allclose, comparison.isclose
     isnan, isinf, isfinite = comparison.isnan, comparison.isinf, comparison.isfinite
     isposinf, isneginf = comparison.isposinf, comparison.isneginf
@@ -346,12 +359,17 @@ class Tensor(TensorBase):
     __invert__ = comparison.bitwise_not
     __lshift__ = operator(comparison.bitwise_left_shift)
     __rshift__ = operator(comparison.bitwise_right_shift)
+    __rlshift__ = operator(comparison.shifted_left)
+    __rrshift__ = operator(comparison.shifted_right)
     __iand__, __ior__, __ixor__ = (
         operator(bitwise_and_), operator(bitwise_or_), operator(bitwise_xor_))
+    __ilshift__, __irshift__ = operator(bitwise_left_shift_), operator(bitwise_right_shift_)
+    __imod__, __ifloordiv__ = operator(remainder_), operator(floor_divide_)
+    __pos__ = floating.positive
 
     relu, relu_ = activation.relu, inplace(activation.relu)
-    prelu = activation.prelu
-    softmax, log_softmax = ops_softmax.softmax, ops_softmax.log_softmax
+    prelu, hardshrink = activation.prelu, activation.hardshrink
+    softmax, log_softmax = native_signatures.softmax, native_signatures.log_softmax
 
     # --- complex numbers
     conj, conj_physical, resolve_conj = (
@@ -386,6 +404,7 @@ class Tensor(TensorBase):
     renorm, renorm_ = distances.renorm, inplace(distances.renorm)
 
     # --- shape, views, joining
+    as_subclass = views.as_subclass
     view, view_as, reshape, reshape_as = (
         views.view_, views.view_as, views.reshape, views.reshape_as)
     flatten, unflatten, ravel = views.flatten, views.unflatten, views.ravel
@@ -425,6 +444,9 @@ class Tensor(TensorBase):
         if not self._data.ndim:
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
+
+    def __reversed__(self):
+        return self.flip(0) if self._data.ndim else self
 
     def __contains__(self, element):
         return builtins.bool((self == element).any())
@@ -478,7 +500,8 @@ class Tensor(TensorBase):
     unsafe_split_with_sizes = copies.unsafe_split_with_sizes
 
     # --- put, masks, resize
-    put, put_ = ops_put.put, ops_put.put_
+    put, put_, fill_diagonal_ = ops_put.put, ops_put.put_, ops_put.fill_diagonal_
+    apply_, map_, map2_ = by_callable.apply_, by_callable.map_, by_callable.map2_
     masked_scatter, masked_scatter_ = ops_put.masked_scatter, ops_put.masked_scatter_
     as_strided_scatter, nonzero_static = ops_put.as_strided_scatter, ops_put.nonzero_static
     resize_, resize_as_ = ops_put.resize_, ops_put.resize_as_

@@ -38,14 +38,8 @@ GAPS: dict[str, str] = {
         "function-tensor_split method-tensor_split method-split function-hsplit method-hsplit "
         "function-vsplit method-vsplit function-dsplit method-dsplit",
         "overloads with names of their own (sections, indices, split_size): only by position"),
-    **_signatures(
-        "function-softmax method-softmax function-log_softmax method-log_softmax "
-        "function-cosine_embedding_loss function-hinge_embedding_loss function-kl_div "
-        "function-margin_ranking_loss function-poisson_nll_loss function-triplet_margin_loss "
-        "function-embedding function-batch_norm function-instance_norm function-group_norm "
-        "function-dropout function-feature_dropout function-alpha_dropout "
-        "function-feature_alpha_dropout function-conv1d function-conv2d function-conv3d",
-        "torch.f has here the signature of torch.nn.functional.f, which is not the same"),
+    **_signatures("function-conv1d function-conv2d function-conv3d",
+                  "the overload for a padding by name has another default, which is never used"),
     **_signatures("function-mm function-bmm function-addmm function-baddbmm",
                   "out_dtype, for GPUs, is not there"),
     **_signatures("function-tensordot", "out= is added by a decorator"),

@@ -28,6 +28,16 @@ from ..ops.activation import (
     tanhshrink,
     threshold,
 )
+from ..ops.activation_inplace import (
+    celu_,
+    elu_,
+    hardtanh_,
+    leaky_relu_,
+    relu_,
+    rrelu_,
+    selu_,
+    threshold_,
+)
 from ..ops.adaptive_avg_pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -131,6 +141,7 @@ from ..ops.unfold import fold, unfold
 from .linear_cross_entropy import linear_cross_entropy
 
 __all__ = [
+    "celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu_", "threshold_",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
     "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "affine_grid", "alpha_dropout",

@@ -143,6 +143,10 @@ def neg(xp, input, *, out=None):
 derivative(neg, input=lambda g: -g)
 
 
+# torch's long names
+subtract, multiply, divide, negative = sub, mul, div, neg
+
+
 # --- with a number, inside a composite -----------------------------------------------------------
 # torch's C++ composites call overloads that take a number; their nodes are numbered 1, not 0.
 

@@ -132,6 +132,16 @@ def bitwise_right_shift(xp, input, other):
     return xp.right_shift(input, other)
 
 
+def shifted_left(input: Any, other: Any) -> Any:
+    """`other << input`, for a number on the left."""
+    return bitwise_left_shift(other, input)
+
+
+def shifted_right(input: Any, other: Any) -> Any:
+    """`other >> input`, for a number on the left."""
+    return bitwise_right_shift(other, input)
+
+
 # --- kinds of numbers ----------------------------------------------------------------------------
 
 @primitive(promote="keep")

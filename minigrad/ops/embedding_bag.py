@@ -12,9 +12,9 @@ from typing import Any
 from ..device import add_at
 from ..dtypes import promote_types
 from ..primitive import derivative, primitive
-from .creation import arange
 from .embedding import add_rows, renorm_rows
 from .no_derivative import declared_missing, no_derivative
+from .ranges import arange
 
 __all__ = ["bag_of_embeddings", "embedding_bag"]
 

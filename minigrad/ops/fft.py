@@ -13,9 +13,9 @@ from .. import dtypes
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .convert import cast
-from .creation import arange
 from .dims import wrap_dim
 from .padding import constant_pad_nd
+from .ranges import arange
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2",

@@ -11,9 +11,9 @@ from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, device_of
 from ..out import takes_out
 from ..primitive import derivative, no_kernel, primitive
-from .creation import linspace
 from .extremes import return_type
 from .no_derivative import no_derivative
+from .ranges import linspace
 from .sorting import _searchsorted
 
 __all__ = ["histc", "histogram", "histogramdd"]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from ..out import takes_out
 from .dims import wrap_dim
 from .lapack import castable
 from .linalg_errors import require_inexact, require_matrix, require_square, require_tensors
-from .reduction import require_norm_dtype, vector_norm
+from .reduction import (
+    norm_of_all,
+    norm_over,
+    reduced_dims,
+    require_norm_dtype,
+    vector_norm,
+)
 from .solve import inv_ex
 from .svd import svdvals
 
-__all__ = ["norm"]
+__all__ = ["frobenius_norm", "norm", "norm_except_dim", "nuclear_norm"]
 
 
 # --- matrices ------------------------------------------------------------------------------------
@@ -116,6 +123,49 @@ def norm_method(self: Any, p: Any = "fro", dim: Any = None, keepdim: bool = Fals
                 dtype: Any = None) -> Any:
     """`norm` as a method, which has no `out`."""
     return norm(self, p, dim, keepdim, dtype=dtype)
+
+
+# --- torch's older ways -------------------------------------------------------------------------
+
+def frobenius_norm(input: Any, dim: Any, keepdim: bool = False) -> Any:
+    """The 2-norm over one or two dimensions; deprecated in torch too."""
+    _warn_of("frobenius_norm", "linalg.vector_norm(A, 2., dim, keepdim)")
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(dims) > 2:
+        raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions "
+                           "instead.")
+    return norm_over(input, ord=2.0, dim=reduced_dims(dims, input._data.ndim), keepdim=keepdim)
+
+
+def nuclear_norm(input: Any, *dim: Any, **more: Any) -> Any:
+    """The sum of the singular values, `nuclear_norm(input[, dim], keepdim=False)`; deprecated in
+    torch too."""
+    _warn_of("nuclear_norm", "linalg.matrix_norm(A, 'nuc', dim, keepdim)")
+    given = dim if dim and not isinstance(dim[0], bool) else (more.pop("dim", (-2, -1)), *dim)
+    dim, keepdim = given[0], given[1] if len(given) > 1 else more.pop("keepdim", False)
+    return matrix_norm(input, "nuc", dim, keepdim)
+
+
+def _warn_of(name: str, better: str) -> None:
+    warnings.warn(f"at::{name} is deprecated and it is just left for JIT compatibility. It will be "
+                  f"removed in a future PyTorch release. Please use `{better}` instead",
+                  UserWarning, stacklevel=3)
+
+
+def norm_except_dim(v: Any, pow: int = 2, dim: int = 0) -> Any:
+    """The norm of the elements at each index of `dim`, broadcastable with `v`; of all for -1."""
+    ndim = v._data.ndim
+    if dim == -1:
+        return norm_of_all(v, ord=pow, dim=tuple(range(ndim)), keepdim=False)
+    if dim == 0:
+        rows = v.contiguous().view(v._data.shape[0], -1)
+        norms = norm_over(rows, ord=pow, dim=(1,), keepdim=False)
+        return norms.view((v._data.shape[0], *[1] * (ndim - 1)))
+    if dim == ndim - 1:
+        rows = v.contiguous().view(-1, v._data.shape[-1])
+        norms = norm_over(rows, ord=pow, dim=(0,), keepdim=False)
+        return norms.view((*[1] * (ndim - 1), v._data.shape[-1]))
+    return norm_except_dim(v.transpose(0, dim), pow, 0).transpose(0, dim)
 
 
 # --- condition -----------------------------------------------------------------------------------

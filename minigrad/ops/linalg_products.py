@@ -129,7 +129,7 @@ def _power(input: Any, n: int) -> Any:
         if n == 1:
             return input
     if n < 2:
-        result = input.clone(memory_format="contiguous")
+        result = input.clone(memory_format="contiguous_format")
         return result if n else result.copy_(
             eye(input._data.shape[-1], dtype=input.dtype, device=input.device))
     if n == 3:

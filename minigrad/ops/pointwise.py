@@ -18,12 +18,14 @@ from ..out import takes_out
 from ..primitive import derivative, primitive
 from .choosing import sign
 from .error_function import erf_array, erfc_array
+from .no_derivative import declared_missing
 
 __all__ = [
-    "abs", "absolute", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh",
-    "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "logaddexp",
-    "logit", "reciprocal", "rsqrt", "sgn", "sigmoid", "sin", "sinh", "sqrt", "square", "tan",
-    "tanh", "xlogy"]
+    "abs", "absolute", "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "erf", "erfc",
+    "erfinv", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "logaddexp", "logit",
+    "reciprocal", "rsqrt", "sgn", "sigmoid", "sin", "sinh", "sqrt", "square", "tan", "tanh",
+    "xlogy"]
 
 # --- roots and powers ----------------------------------------------------------------------------
 
@@ -310,6 +312,17 @@ def atanh(xp, input):
 derivative(atanh, input=lambda g, input: g / (1 - input.pow(2)).conj())
 
 
+def _over_input(function: Any, name: str) -> Any:
+    """The in-place form, which in torch has a node of its own and no derivative."""
+    op = primitive(function.op.kernel, promote="int_to_float", name=name, overload=1)
+    derivative(op, input=declared_missing(f"inplace version of {name}"))
+    return inplace(op, f"{name}_")
+
+
+asinh_, acosh_ = _over_input(asinh, "asinh"), _over_input(acosh, "acosh")
+atanh_ = _over_input(atanh, "atanh")
+
+
 # --- the error function and its relatives --------------------------------------------------------
 
 @primitive(promote="int_to_float")
@@ -382,6 +395,10 @@ def _logit_rule(g, input, eps):
 def logit(input: Any, eps: float | None = None) -> Any:
     r"""$\ln\frac{a}{1-a}$, the inverse of sigmoid; `eps` first clamps `a` into [eps, 1 - eps]."""
     return _logit(input, eps=eps)
+
+
+arccos, arcsin, arctan, arctan2 = acos, asin, atan, atan2  # NumPy's names
+arccosh, arcsinh, arctanh = acosh, asinh, atanh
 
 
 # --- absolute value and sign ---------------------------------------------------------------------

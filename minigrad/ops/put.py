@@ -17,8 +17,8 @@ from .scatter import nonzero
 from .strided import flat_memory, memory_of, restrided, strided_from
 
 __all__ = [
-    "put", "put_", "masked_scatter", "masked_scatter_", "as_strided_scatter", "nonzero_static",
-    "unravel_index", "resize_", "resize_as_", "unsafe_masked_index",
+    "fill_diagonal_", "put", "put_", "masked_scatter", "masked_scatter_", "as_strided_scatter",
+    "nonzero_static", "unravel_index", "resize_", "resize_as_", "unsafe_masked_index",
     "unsafe_masked_index_put_accumulate"]
 
 
@@ -225,6 +225,25 @@ def unravel_index(indices: Any, shape: Any) -> tuple:
 
 def _torch_type(value: Any) -> str:
     return "<class 'torch.Tensor'>" if isinstance(value, TensorBase) else str(type(value))
+
+
+def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
+    """Write a number along the main diagonal; with `wrap` a matrix that is taller than wide gets
+    further diagonals below, with one empty row between them."""
+    shape, stride = self._data.shape, self.stride()
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    step, start = sum(stride), self.storage_offset()
+    self.as_strided([min(shape)], [step], start).fill_(fill_value)
+    rows, columns = shape[:2]
+    if wrap and len(shape) == 2 and rows > columns + 1:
+        below = columns * stride[0] + stride[0]
+        left = [min(rows - top, columns) for top in builtins.range(columns + 1, rows, columns + 1)]
+        for i, length in enumerate(left, 1):
+            self.as_strided([length], [step], start + i * below).fill_(fill_value)
+    return self
 
 
 # --- another size over the same memory -----------------------------------------------------------

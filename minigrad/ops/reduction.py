@@ -361,7 +361,8 @@ def _vector_norm(xp, input, *, ord, dim, keepdim, dtype=None):
 
 norm_over = primitive(  # what torch's C++ calls
     _vector_norm.op.kernel, name="norm", overload=1, contiguous=True)
-for _op in (_vector_norm, norm_over):
+norm_of_all = primitive(_vector_norm.op.kernel, name="norm", contiguous=True)
+for _op in (_vector_norm, norm_over, norm_of_all):
     derivative(_op, input=lambda g, input, result, input_shape, ord, dim, keepdim: _norm_rule(
         spread(g, input_shape, dim, keepdim), input, spread(result, input_shape, dim, keepdim),
         ord, dim))

@@ -177,9 +177,11 @@ def dsplit(input: Any, indices_or_sections: Any) -> tuple:
 # --- copies --------------------------------------------------------------------------------------
 
 @primitive(promote="exact", name="clone")
-def _clone(xp, input, *, contiguous):
+def _clone(xp, input, *, format):
+    if format == "channels_last":
+        return xp.moveaxis(xp.moveaxis(input, 1, -1).copy(order="C"), -1, 1)
     # Of an expanded array NumPy's "K" would put the repeated dimension last.
-    return input.copy(order="C" if contiguous or 0 in input.strides else "K")
+    return input.copy(order="C" if format == "contiguous_format" or 0 in input.strides else "K")
 
 
 derivative(_clone, input=lambda g: g)
@@ -187,12 +189,24 @@ derivative(_clone, input=lambda g: g)
 
 def clone(input: Any, *, memory_format: Any = None) -> Any:
     """A copy; it keeps the strides of a dense input unless `memory_format` asks otherwise."""
-    return _clone(input, contiguous="contiguous" in str(memory_format))
+    return _clone(input, format=_format_name(input, memory_format, "preserve_format"))
+
+
+def _format_name(input: Any, memory_format: Any, default: str) -> str:
+    name = default if memory_format is None else getattr(memory_format, "name", memory_format)
+    if name == "channels_last" and input._data.ndim != 4:
+        raise RuntimeError("required rank 4 tensor to use channels_last format")
+    return name
 
 
 def contiguous(input: Any, memory_format: Any = None) -> Any:
     """The tensor itself if its elements lie in order without gaps, else a copy that does."""
-    return input if input._data.flags.c_contiguous else _clone(input, contiguous=True)
+    format = _format_name(input, memory_format, "contiguous_format")
+    if format == "channels_last":
+        lies = input._data.transpose(0, 2, 3, 1).flags.c_contiguous
+    else:
+        lies = input._data.flags.c_contiguous
+    return input if lies else _clone(input, format=format)
 
 
 # --- moving elements -----------------------------------------------------------------------------
@@ -398,7 +412,7 @@ def repeat_interleave(input: Any, repeats: Any, dim: int | None = None, *,
     if isinstance(repeats, int):
         shape = list(input._data.shape)
         shape.insert(dim + 1, repeats)
-        copies = clone(expand(unsqueeze(input, dim + 1), shape), memory_format="contiguous")
+        copies = clone(expand(unsqueeze(input, dim + 1), shape), memory_format="contiguous_format")
         return flatten(copies, dim, dim + 1)
     counts = repeats._data
     if counts.size == 1:

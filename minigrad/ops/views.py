@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core import Node, mode, version_of, wrap
+from ..core import Node, TensorBase, mode, version_of, wrap
 from ..device import address
 from ..dtypes import dtype as dtype_class
 from ..inplace import check_may_record
@@ -116,7 +116,7 @@ def reshape(input: Any, *shape: Any) -> Any:
     try:
         return _reshape_alias(input, size=size)
     except RuntimeError:
-        return unsafe_view(input.clone(memory_format="contiguous"), size=size)
+        return unsafe_view(input.clone(memory_format="contiguous_format"), size=size)
 
 
 def view_as(input: Any, other: Any) -> Any:
@@ -435,6 +435,19 @@ def alias(xp, input):
 
 
 derivative(alias, input=lambda g: g)
+
+
+def as_subclass(input: Any, cls: type) -> Any:
+    """The same tensor, history and memory, as an object of a subclass of Tensor."""
+    if not (isinstance(cls, type) and issubclass(cls, TensorBase)):
+        raise TypeError("Creating a Tensor subclass from a class that does not inherit from Tensor "
+                        "is not possible. Make sure your class inherits from Tensor.")
+    seen = alias(input)
+    result = object.__new__(cls)
+    for slot in TensorBase.__slots__:
+        if slot != "__weakref__":
+            setattr(result, slot, getattr(seen, slot))
+    return result
 
 
 # --- in place: the tensor itself gets other sizes and strides ------------------------------------

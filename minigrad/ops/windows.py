@@ -20,8 +20,9 @@ from ..layout import strided
 from ..primitive import no_kernel
 from .bessel import i0
 from .choosing import minimum
-from .creation import arange, linspace, ones
+from .creation import ones
 from .from_data import tensor
+from .ranges import arange, linspace
 
 __all__ = ["bartlett", "bartlett_window", "blackman", "blackman_window", "cosine", "exponential",
            "gaussian", "general_cosine", "general_hamming", "hamming", "hamming_window", "hann",
