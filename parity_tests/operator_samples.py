@@ -197,7 +197,7 @@ def translated(value: Any, known: dict | None = None) -> Any:
             return known[id(value)][1]
         case torch.dtype() | torch.layout() | torch.memory_format():
             return getattr(lib, str(value).removeprefix("torch."))
-        case torch.device():
+        case torch.device() | "cpu":
             return _place()
         case torch.Size() | tuple() | list():
             items = [translated(item, known) for item in value]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import TensorBase
-from ..dtypes import get_default_dtype, of_number, result_type
+from ..dtypes import HALF_TYPES, get_default_dtype, of_number, result_type
 from ..out import takes_out
 from ..primitive import derivative, primitive
 
@@ -104,8 +104,9 @@ def rdiv(input: Any, other: Any) -> Any:
 
 
 @primitive(promote="default", name="div", overload=2)
-def div_rounded(xp, input, other, *, rounding_mode):
-    """The quotient rounded down ("floor") or towards zero ("trunc"); its derivative is 0."""
+def div_rounded(xp, input, other, *, rounding_mode, half=None):
+    """The quotient rounded down ("floor") or towards zero ("trunc"); its derivative is 0. One of
+    16-bit floats is rounded to the type `half` before it is cut off."""
     if input.dtype.kind in "biu" and not xp.all(other):
         raise RuntimeError("ZeroDivisionError")
     if rounding_mode == "floor":
@@ -113,7 +114,8 @@ def div_rounded(xp, input, other, *, rounding_mode):
     if input.dtype.kind in "biu":
         quotient = xp.floor_divide(input, other)
         return quotient + ((quotient < 0) & (quotient * other != input)).astype(quotient.dtype)
-    return xp.trunc(xp.divide(input, other))
+    quotient = xp.divide(input, other)
+    return xp.trunc(quotient if half is None else quotient.astype(half).astype(input.dtype))
 
 
 derivative(div_rounded, input=lambda g: g.zeros_like(), other=lambda g: g.zeros_like())
@@ -127,7 +129,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     if rounding_mode not in ("floor", "trunc"):
         raise RuntimeError("div expected rounding_mode to be one of None, 'trunc', or 'floor' but "
                            f"found '{rounding_mode}'")
-    return div_rounded(input, other, rounding_mode=rounding_mode)
+    common = _common_type(input, other).numpy
+    return div_rounded(input, other, rounding_mode=rounding_mode,
+                       half=common if common in HALF_TYPES else None)
 
 
 @primitive(promote="default")
@@ -267,6 +271,7 @@ def rpow(input: Any, other: Any) -> Any:
     return pow(other, input)
 
 
-def _common_type(tensor, number):
-    """The dtype in which a tensor and a number meet."""
-    return result_type([(tensor.dtype, 2 if tensor._data.ndim else 1), (of_number(number), 0)])
+def _common_type(*operands):
+    """The dtype in which tensors and numbers meet."""
+    return result_type([(each.dtype, 2 if each._data.ndim else 1) if isinstance(each, TensorBase)
+                        else (of_number(each), 0) for each in operands])

@@ -15,12 +15,18 @@ __all__ = [
     "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1",
     "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0"]
 
+_LARGEST_EXPONENT = np.float32(88.72284)  # the logarithm of the largest float32
+
 # --- modified, of the first kind -----------------------------------------------------------------
 
 @primitive(promote="int_to_float", refuses={"c": "i0_vml_cpu"})
 def i0(xp, input):
     r"""$I_0(a) = \frac1\pi\int_0^\pi e^{a\cos t}dt$, with derivative $I_1$."""
-    return scipy_function(xp, "i0", input)
+    result = scipy_function(xp, "i0", input)
+    if input.dtype == np.float32:  # torch multiplies by e^|a|, which overflows before I_0 does
+        large = (xp.abs(input) > _LARGEST_EXPONENT) & xp.isfinite(input)
+        result = xp.where(large, np.float32(np.inf), result)
+    return result
 
 
 derivative(i0, input=lambda g, input: g * i1(input))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..core import TensorBase
 from ..dtypes import bfloat16
 from ..out import check_found, check_object, takes_out
 from ..primitive import derivative, primitive, view
 from .choosing import masked
-from .strided import restrided
+from .strided import flat_memory, restrided
 
 __all__ = ["angle", "complex", "conj", "conj_physical", "imag", "is_complex", "polar", "real",
            "resolve_conj", "view_as_complex", "view_as_real"]
@@ -92,7 +94,11 @@ def view_as_complex(xp, input):
         return xp.empty(input.shape[:-1], kind)
     if input.strides[-1] != input.dtype.itemsize:
         raise RuntimeError("Tensor must have a last dimension with stride 1")
-    return input.view(kind)[..., 0]
+    if xp is np:
+        return input.view(kind)[..., 0]
+    memory = flat_memory(xp, input, 0)  # CuPy views only what is contiguous as another type
+    return xp.lib.stride_tricks.as_strided(memory[:memory.size // 2 * 2].view(kind),
+                                           input.shape[:-1], input.strides[:-1])
 
 
 derivative(view_as_real, input=lambda g: view_as_complex(g.contiguous()))

@@ -1,10 +1,11 @@
-"""addmm_ and its relatives: they do not broadcast the tensor that they write to."""
+"""addmm_ and its relatives: but for addbmm_, they do not broadcast the tensor they write to."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..inplace import BAD_CALL, inplace
+from ..out import resize
 from .matmul import addbmm, addmm, addmv, addr, baddbmm
 
 __all__ = ["addbmm_", "addmm_", "addmv_", "addr_", "baddbmm_"]
@@ -20,6 +21,15 @@ def _addr_fitting(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any
     return addr(input, vec1, vec2, beta=beta, alpha=alpha)
 
 
+def _addbmm_growing(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1,
+                    alpha: Any = 1) -> Any:
+    """`addbmm`, whose in-place form torch lets grow from what broadcasts to the result's size."""
+    result = addbmm(input, batch1, batch2, beta=beta, alpha=alpha)
+    if input._data.shape != result._data.shape:
+        resize(input, result._data.shape)
+    return result
+
+
 addmm_, addmv_ = inplace(addmm, words=BAD_CALL), inplace(addmv, words=BAD_CALL)
-baddbmm_, addbmm_ = inplace(baddbmm, words=BAD_CALL), inplace(addbmm)
+baddbmm_, addbmm_ = inplace(baddbmm, words=BAD_CALL), inplace(_addbmm_growing, "addbmm_")
 addr_ = inplace(_addr_fitting, "addr_")
