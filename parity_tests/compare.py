@@ -160,8 +160,8 @@ def _error_and_allowance(got, want, dtype, options) -> tuple[np.ndarray, np.ndar
 
 
 def normalise(text: str) -> str:
-    """A text without what differs from run to run: addresses, C++ stacks and places in C++, spacing,
-    the device."""
+    """A text without what differs from run to run: addresses, C++ stacks and places, spacing, the
+    device."""
     text = re.sub(r"^.* INTERNAL ASSERT FAILED at .*, please report a bug to PyTorch\. ", "", text)
     text = re.sub(r"0x[0-9a-f]+", "0x", text.split("\nException raised from")[0])
     text = re.sub(r"cuda(:\d+)?", "cpu", text).replace("torch.cpu.", "torch.")
