@@ -222,7 +222,7 @@ def _binary(op: Op, run: Callable) -> Callable:
             try:
                 data = kernel(np, x, y)
             except ValueError as error:
-                raise explain(op, (x, y), error) from None
+                raise promotion.explain(op, (x, y), error) from None
             if type(data) is not _ndarray:
                 data = np.asarray(data)
             if (input._tracked or other._tracked) and mode.grad:
@@ -330,7 +330,7 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
     try:
         data = op.kernel(xp, *arrays, **values)
     except ValueError as error:
-        raise explain(op, arrays, error) from None
+        raise promotion.explain(op, arrays, error) from None
     except TypeError as error:
         if not str(error).startswith("ufunc "):
             raise
@@ -346,22 +346,6 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
     if type(data) is tuple:
         return tuple([wrap(promotion.as_array(xp, each)) for each in data])
     return wrap(promotion.as_array(xp, data))
-
-
-def explain(op: Op, arrays: tuple, error: ValueError) -> Exception:
-    """torch's words for shapes that do not broadcast; other errors pass as they are."""
-    shapes = [array.shape for array in arrays if array is not None]
-    if op.reflected:
-        shapes.reverse()
-    for a in shapes:
-        for b in shapes:
-            for back in range(1, min(len(a), len(b)) + 1):
-                if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
-                    dim = max(len(a), len(b)) - back
-                    return RuntimeError(
-                        f"The size of tensor a ({a[-back]}) must match the size of tensor b "
-                        f"({b[-back]}) at non-singleton dimension {dim}")
-    return error
 
 
 def no_kernel(label: str, dtype: np.dtype) -> NotImplementedError:

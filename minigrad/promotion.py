@@ -166,3 +166,19 @@ READY = {
     "keep": _ALL - dtypes.HALF_TYPES,
     "exact": _ALL,
 }
+
+
+def explain(op: Any, arrays: tuple, error: ValueError) -> Exception:
+    """torch's words for shapes that do not broadcast; other errors pass as they are."""
+    shapes = [array.shape for array in arrays if array is not None]
+    if op.reflected:
+        shapes.reverse()
+    for a in shapes:
+        for b in shapes:
+            for back in range(1, min(len(a), len(b)) + 1):
+                if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
+                    dim = max(len(a), len(b)) - back
+                    return RuntimeError(
+                        f"The size of tensor a ({a[-back]}) must match the size of tensor b "
+                        f"({b[-back]}) at non-singleton dimension {dim}")
+    return error

@@ -57,7 +57,6 @@ from .ops import matrix_exp as ops_matrix_exp
 from .ops import put as ops_put
 from .ops import qr as ops_qr
 from .ops import quantile as ops_quantile
-from .ops import queries as ops_queries
 from .ops import random as ops_random
 from .ops import scatter_reduce as ops_scatter_reduce
 from .ops import shape as ops_shape
@@ -221,7 +220,7 @@ class Tensor(TensorBase):
     _base = property(graph.get_base)
     _is_view = graph.is_view
     output_nr = property(graph.get_output_nr)
-    is_inference = ops_queries.is_inference
+    is_inference = queries.is_inference
 
     # --- as Python objects
     def __repr__(self, *, tensor_contents=None):
