@@ -47,7 +47,7 @@ EVERYWHERE = [
         "argsort kthvalue sort topk"),
     ("out",
      "a form, an argument or a dtype of it is not there yet",
-        "_batch_norm_with_update bernoulli"),
+        "_batch_norm_with_update bernoulli histogramdd"),
     ("out",
      "an out of another dtype is accepted, torch refuses it",
         "diff fft.ifft fft.ihfft lerp lu normal normal.number_mean"),

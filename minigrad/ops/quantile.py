@@ -8,9 +8,10 @@ from typing import Any
 from .. import dtypes
 from ..core import TensorBase
 from ..out import takes_out
+from .arithmetic import mul_number
 from .creation import full
 from .dims import wrap_dim
-from .views import broadcast_tensors
+from .views import broadcast_shapes
 
 __all__ = ["nanquantile", "quantile"]
 
@@ -67,7 +68,10 @@ def _ranks(name: str, ordered: Any, q: Any) -> Any:
         ranks = q * ((~ordered.isnan()).sum(-1, True) - 1)
         return ranks.masked_fill(ranks < 0, 0)
     last = ordered._data.shape[-1] - 1
-    ranks, spoiled = broadcast_tensors(q * last, ordered.isnan().any(-1, True))
+    ranks, spoiled = mul_number(q, other=last), ordered.isnan().any(-1, True)
+    shape = broadcast_shapes(ranks.shape, spoiled.shape)
+    if ranks.shape != shape:
+        ranks = ranks.expand(shape)
     return ranks.masked_fill(spoiled, last)
 
 
