@@ -264,11 +264,12 @@ def accumulate_into(leaf: Any, gradient: Any) -> None:
         else:
             present.add_(gradient)
     elif mode.grad:
-        leaf._grad = gradient
+        leaf._grad = _like(leaf, gradient).copy_(gradient)
     elif _references(gradient) == _UNSHARED and _laid_out_as(gradient._data, leaf._data):
         leaf._grad = gradient
     else:
-        leaf._grad = _copy(gradient, leaf)
+        leaf._grad = _like(leaf, gradient)
+        leaf._grad._data[...] = gradient._data
 
 
 def _references(gradient: Any) -> tuple[int, int]:
@@ -280,13 +281,11 @@ def _laid_out_as(data: Any, like: Any) -> bool:
     return data.base is None and data.strides == like.strides
 
 
-def _copy(gradient: Any, leaf: Any) -> Any:
-    """The gradient in new memory, laid out as the leaf is if the leaf has no gaps."""
+def _like(leaf: Any, gradient: Any) -> Any:
+    """Memory for the gradient, laid out as the leaf is if the leaf has no gaps."""
     data, like = gradient._data, leaf._data
-    xp = array_module(data)
-    fresh = xp.empty_like(like if like.shape == data.shape else data, dtype=data.dtype)
-    fresh[...] = data
-    return wrap(fresh)
+    return wrap(array_module(data).empty_like(like if like.shape == data.shape else data,
+                                              dtype=data.dtype))
 
 
 def _measure(leaf: Any, gradient: Any) -> tuple[int, int]:

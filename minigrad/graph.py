@@ -165,8 +165,9 @@ def set_data(self: Any, other: Any) -> None:
     """Give this tensor other memory; its place in the graph stays."""
     if not isinstance(other, TensorBase):
         raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
-    if self._grad is not None and self._grad._data.dtype != other._data.dtype:
-        self._grad = None
+    if self._tracked and self._view is None and other._data.dtype not in dtypes.DIFFERENTIABLE:
+        raise RuntimeError("data set to a tensor that requires gradients must be floating point or "
+                           "complex dtype")
     self._data = other._data
 
 
@@ -221,6 +222,9 @@ def reduce(self: Any, protocol: SupportsIndex) -> tuple:
 
 
 def _restore(kind: type, data: Any, requires_grad: bool, attributes: dict) -> Any:
+    dtype = dtypes.of(data.dtype).numpy
+    if data.dtype is not dtype:  # pickle makes new dtypes, and kernels compare by identity
+        data = data.view(dtype)
     result = adopt(kind, wrap(data), requires_grad)
     for name, value in attributes.items():
         setattr(result, name, value)

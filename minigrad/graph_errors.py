@@ -26,7 +26,8 @@ INFERENCE_SAVED = (
 def forward_name(node: Node) -> str:
     """"Mul" for MulBackward0, "Sum1" for SumBackward1: how torch's messages call an op."""
     name = node.name()
-    return name if "::" in name else name.replace("Backward", "").removesuffix("0")
+    before, _, after = name.rpartition("Backward")
+    return name if "::" in name else (before + after).removesuffix("0")
 
 
 def modified(node: Node, tensor: TensorBase, found: int, expected: int, slot: int) -> str:

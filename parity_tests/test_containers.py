@@ -26,6 +26,10 @@ def sequential(torch):
     found += [repr(chain + nn.Sequential(nn.ReLU())), repr(nn.Sequential()),
               [type(each).__name__ for each in chain]]
     chain += nn.Sequential(nn.GELU())
+    triple = 3 * nn.Sequential(nn.ReLU(), nn.Linear(1, 1))
+    found += [repr(triple), triple[1] is triple[3], repr(triple * 2), len(list(triple.modules()))]
+    triple *= 2
+    found += [len(triple), triple[1] is triple[9], len(list(triple.modules(False)))]
     named = nn.Sequential(OrderedDict(first=nn.Linear(2, 3), second=nn.ReLU()))
     found += [repr(chain), repr(named), repr(named[:1]), named.first is named[0], list(
         named.state_dict()), named(torch.ones(1, 2))]
@@ -44,7 +48,9 @@ def module_list(torch):
     group[1] = nn.Sequential(nn.ReLU(), nn.Linear(1, 1))
     del group[2:4]
     del group[0]
-    return found + [repr(group), repr(group.pop(1)), repr(group), group[0] in group]
+    found += [repr(group), repr(group.pop(1)), repr(group), group[0] in group]
+    group.extend(list(group))
+    return [*found, repr(group), group.insert(2, nn.GELU()), repr(group), len(dir(group)) > 10]
 
 
 def module_dict(torch):
@@ -69,7 +75,11 @@ def parameter_list(torch):
     group += [torch.zeros(4)]
     group.append("note")
     group[0] = nn.Parameter(torch.full((2,), 5.0, dtype=torch.float64))
-    return [repr(group), len(group), group[1], group[-2], list(group[1:3]),
+    buffers = nn.ParameterList()
+    buffers.register_buffer("0", torch.ones(2))
+    buffers._size = 1
+    return [repr(group), repr(buffers), repr(nn.ParameterList(["a", 3])[:1]),
+            len(group), group[1], group[-2], list(group[1:3]),
             list(group.parameters()), list(group.state_dict()),
             [name for name, _ in group.named_parameters()],
             repr(nn.ParameterList())]
@@ -85,6 +95,13 @@ def parameter_dict(torch):
              list(table.state_dict()), table.get("absent"), table.get("absent", 3)]
     found += [table.pop("more"), repr(table)]
     del table["left"]
+    other = nn.ParameterDict([("x", 1), ("note", 5)])
+    joined = table | other
+    found += [repr(joined), joined["note"], repr({"first": 0} | joined), repr(table)]
+    joined |= {"b": 1, "a": torch.ones(1)}
+    found += [list(joined), type(joined["a"]).__name__, list(joined.named_parameters())]
+    joined.clear()
+    found += [len(joined), list(joined.parameters())]
     return [*found, repr(table), table.setdefault("new", torch.ones(1)), list(table.copy()),
             list(table.fromkeys(["x"], 2.0)), table.popitem()[0], list(reversed(table))]
 
@@ -101,6 +118,26 @@ WRONG_CONTAINERS = [
     lambda nn: nn.Sequential(nn.ReLU()).insert(5, nn.ReLU()),
     lambda nn: nn.Sequential(nn.ReLU()) + 3,
     lambda nn: nn.Sequential(nn.ReLU())(),
+    lambda nn: nn.Sequential(nn.ReLU()) * 0,
+    lambda nn: nn.Sequential(nn.ReLU()) * "a",
+    lambda nn: nn.Sequential(nn.ReLU()) * 1.5,
+    lambda nn: nn.Sequential(nn.ReLU()).__imul__(-1),
+    lambda nn: nn.Sequential(nn.ReLU()).__imul__(None),
+    lambda nn: nn.Sequential(nn.ReLU()).insert(0, 3),
+    lambda nn: nn.Sequential(nn.ReLU()).append("word"),
+    lambda nn: nn.Sequential(nn.ReLU()).__setitem__(0, 3),
+    lambda nn: nn.Sequential(nn.ReLU())["0"],
+    lambda nn: nn.ModuleList([nn.ReLU()]).insert(-1, nn.ReLU()),
+    lambda nn: nn.ModuleList([nn.ReLU()]).__delitem__(3),
+    lambda nn: nn.ModuleDict({"a": nn.ReLU()}).pop("b"),
+    lambda nn: nn.ModuleDict([3]),
+    lambda nn: nn.ModuleDict({3: nn.ReLU()}),
+    lambda nn: nn.ParameterDict().popitem(),
+    lambda nn: nn.ParameterDict() | 3,
+    lambda nn: nn.ParameterDict([3]),
+    lambda nn: nn.ParameterDict([("a", 1, 2)]),
+    lambda nn: nn.ParameterDict({"a": 1}).pop("b"),
+    lambda nn: nn.ParameterList([1]).__setitem__(4, 1),
     lambda nn: nn.ModuleList([nn.ReLU()])[-2],
     lambda nn: nn.ModuleList([3]),
     lambda nn: nn.ModuleList(nn.ReLU()),

@@ -11,6 +11,8 @@ from ..tensor import Tensor
 
 def adopt(cls: type, tensor: TensorBase, requires_grad: bool) -> Any:
     """A leaf of class `cls` that shares the tensor's memory (and its version counter)."""
+    if not isinstance(tensor, TensorBase):  # torch asks it for a detached copy
+        raise AttributeError(f"'{type(tensor).__name__}' object has no attribute 'detach'")
     if requires_grad and tensor._data.dtype not in DIFFERENTIABLE:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     leaf: Any = object.__new__(cls)
@@ -39,7 +41,7 @@ class Parameter(Tensor):
 
     def __deepcopy__(self, memo: dict) -> Any:
         if id(self) not in memo:
-            memo[id(self)] = type(self)(wrap(self._data.copy()), self.requires_grad)
+            memo[id(self)] = type(self)(wrap(self._data.copy(order="K")), self.requires_grad)
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
@@ -54,10 +56,12 @@ class _BufferType(type(Tensor)):  # type: ignore[misc]
 class Buffer(Tensor, metaclass=_BufferType):
     """A tensor that, assigned to a Module, becomes a buffer: state that is not optimised."""
 
+    persistent: bool
+
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
         if data is None:
             from .. import empty
             data = empty(0)
-        buffer = adopt(Tensor, data, data.requires_grad)
+        buffer = adopt(Tensor, data, getattr(data, "requires_grad", False))
         buffer.persistent, buffer._is_buffer = persistent, True
         return buffer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from .module import Module, indent, typename
 
 def _wrapped_index(index: Any, length: int) -> int:
     """A position from the front, for an index that may count from the end."""
-    index = index.__index__()
+    index = operator.index(index)
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of range")
     return index % length
@@ -50,12 +51,6 @@ class _ModuleSequence(Module):
 
     def append(self, module: Module) -> Any:
         self.add_module(str(len(self)), module)
-        return self
-
-    def insert(self, index: int, module: Module) -> Any:
-        modules: list = list(self)
-        modules.insert(index, module)
-        self._renumber(modules)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Any:
@@ -98,12 +93,33 @@ class Sequential(_ModuleSequence):
                              f"{type(other)} is given.")
         return self.extend(list(other))
 
+    def __mul__(self, other: int) -> Sequential:
+        """The chain `other` times; the modules are the same, not copies."""
+        self._check_factor(other)
+        return Sequential(*[module for _ in range(other) for module in self])
+
+    __rmul__ = __mul__
+
+    def __imul__(self, other: int) -> Sequential:
+        self._check_factor(other)
+        return self.extend(list(self) * (other - 1))
+
+    def _check_factor(self, factor: Any) -> None:
+        kind = f"<class '{typename(type(self))}'>"
+        if not isinstance(factor, int):
+            raise TypeError(f"unsupported operand type(s) for *: {kind} and {type(factor)}")
+        if factor <= 0:
+            raise ValueError(f"Non-positive multiplication factor {factor} for {kind}")
+
     def insert(self, index: int, module: Module) -> Any:
         if not isinstance(module, Module):
-            raise AssertionError(f"module should be of type: {Module}")
+            raise AssertionError(f"module should be of type: <class '{typename(Module)}'>")
         if not -len(self) <= index <= len(self):
             raise IndexError(f"Index out of range: {index}")
-        return super().insert(index, module)
+        modules: list = list(self)
+        modules.insert(index, module)
+        self._renumber(modules)
+        return self
 
     def forward(self, input: Any) -> Any:
         for module in self:
@@ -136,6 +152,12 @@ class ModuleList(_ModuleSequence):
             raise TypeError("ModuleList.extend should be called with an iterable, but got "
                             + type(modules).__name__)
         return super().extend(modules)
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put `module` before place `index`, which counts from the front."""
+        for i in range(len(self), index, -1):
+            self._modules[str(i)] = self._modules[str(i - 1)]
+        self._modules[str(index)] = module
 
     def __repr__(self) -> str:
         """As usual, but equal neighbours are shown once, as "(0-3): 4 x Linear(...)"."""
@@ -220,7 +242,8 @@ def _parameter_line(name: Any, value: Any, kind: Callable[[Any], str]) -> str:
         return f"  ({name}): Object of type: {type(value).__name__}"
     size = "x".join(str(n) for n in value._data.shape)
     place = "" if value.device.type == "cpu" else f" ({value.device})"
-    return f"  ({name}): Parameter containing: [{kind(value)} of size {size}{place}]"
+    what = "Parameter" if isinstance(value, Parameter) else "Tensor"
+    return f"  ({name}): {what} containing: [{kind(value)} of size {size}{place}]"
 
 
 def _as_parameter(value: Any) -> Any:
@@ -253,6 +276,9 @@ class ParameterList(Module):
 
     def __iadd__(self, values: Iterable[Any]) -> ParameterList:
         return self.extend(values)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.isdigit()]
 
     def append(self, value: Any) -> Any:
         self._size += 1
@@ -338,6 +364,8 @@ class ParameterDict(Module):
         return value
 
     def popitem(self) -> tuple[str, Any]:
+        if not self._keys:
+            raise KeyError("popitem(): dictionary is empty")
         key = next(reversed(self._keys))
         return key, self.pop(key)
 
@@ -354,6 +382,11 @@ class ParameterDict(Module):
     def __or__(self, other: Any) -> ParameterDict:
         joined = self.copy()
         joined.update(other)
+        return joined
+
+    def __ror__(self, other: Any) -> Any:
+        joined = other.copy()
+        joined.update(self)
         return joined
 
     def __ior__(self, other: Any) -> ParameterDict:

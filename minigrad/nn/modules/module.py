@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...core import TensorBase
-from ...dtypes import dtype as dtype_class
 from ...hooks import RemovableHandle
 from ..parameter import Buffer, Parameter
-from .module_hooks import EVERY_MODULE, ModuleHooks
+from .module_convert import ModuleConversion
+from .module_hooks import EVERY_MODULE, HookedModule, ModuleHooks, RegistrationHooks
 from .module_state import ModuleState
 
 REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -20,31 +20,43 @@ def typename(value: Any) -> str:
     if isinstance(value, TensorBase):
         place = "cuda." if value.device.type == "cuda" else ""
         return f"torch.{place}{value.dtype.scalar_name}Tensor"
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else \
-        f"{kind.__module__}.{kind.__qualname__}"
+    kind = value if isinstance(value, type) else type(value)
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    room = kind.__module__
+    if room.split(".")[0] == "minigrad":  # its files are named as torch's
+        room = "torch" + room.removeprefix("minigrad")
+    return f"{room}.{kind.__qualname__}"
 
 
 def indent(text: str, spaces: int) -> str:
-    """All lines but the first, moved right."""
-    return text.replace("\n", "\n" + " " * spaces)
+    """All lines but the first, moved right; blank ones are left empty."""
+    first, *others = text.split("\n")
+    return "\n".join([first, *(" " * spaces + line if line.strip() else "" for line in others)])
 
 
-class Module(ModuleState):
+class Module(HookedModule, ModuleConversion, ModuleState):
     """Base of all layers: assign parameters, buffers and submodules; define `forward`."""
 
     training: bool
-    _hooks: ModuleHooks | None = None
+    call_super_init: bool = False  # True: __init__ goes on to the next class of a multiple heritage
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Any]
     _modules: dict[str, Module | None]
     _non_persistent_buffers_set: set[str]
 
-    def __init__(self) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if (args or kwargs) and not self.call_super_init:
+            name = f"{type(self).__name__}.__init__()"
+            raise TypeError(
+                f"{name} got an unexpected keyword argument '{next(iter(kwargs))}'" if kwargs else
+                f"{name} takes 1 positional argument but {len(args) + 1} were given")
         fields = self.__dict__
         fields["training"] = True
         fields["_parameters"], fields["_buffers"], fields["_modules"] = {}, {}, {}
         fields["_non_persistent_buffers_set"] = set()
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(
@@ -69,6 +81,7 @@ class Module(ModuleState):
                     f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must "
                     f"be created explicitly. To express '{name}' as a function of another Tensor, "
                     "compute the value in the forward() method.")
+            param = RegistrationHooks.seen_by(RegistrationHooks.parameter, self, name, param)
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
@@ -77,7 +90,8 @@ class Module(ModuleState):
         if not (tensor is None or isinstance(tensor, TensorBase)):
             raise TypeError(f"cannot assign '{typename(tensor)}' object to buffer '{name}' "
                             "(torch Tensor or None required)")
-        self._buffers[name] = tensor
+        self._buffers[name] = RegistrationHooks.seen_by(RegistrationHooks.buffer, self, name,
+                                                        tensor)
         (self._non_persistent_buffers_set.discard if persistent
          else self._non_persistent_buffers_set.add)(name)
 
@@ -86,18 +100,18 @@ class Module(ModuleState):
         if not (module is None or isinstance(module, Module)):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         self._check_name("module", "_modules", name)
-        self._modules[name] = module
+        self._set_module(name, module)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Another name of `add_module`."""
         self.add_module(name, module)
 
     def _check_name(self, what: str, registry: str, name: Any) -> None:
-        if registry not in self.__dict__:
+        if registry not in self.__dict__ and what != "module":
             raise AttributeError(f"cannot assign {what} before Module.__init__() call")
         if not isinstance(name, str):
             raise TypeError(f"{what} name should be a string. Got {typename(name)}")
-        taken = hasattr(self, name) and name not in self.__dict__[registry]
+        taken = hasattr(self, name) and name not in getattr(self, registry)
         if what == "module" and taken:
             raise KeyError(f"attribute '{name}' already exists")
         if "." in name:
@@ -124,36 +138,37 @@ class Module(ModuleState):
                 raise AttributeError("cannot assign parameters before Module.__init__() call")
             self._forget(name, but="_parameters")
             self.register_parameter(name, value)
-        elif isinstance(value, Module):
-            if "_modules" not in fields:
-                raise AttributeError("cannot assign module before Module.__init__() call")
-            self._forget(name, but="_modules")
-            fields["_modules"][name] = value
         elif name in fields.get("_parameters", ()):
             if value is not None:
                 raise TypeError(f"cannot assign '{typename(value)}' as parameter '{name}' "
                                 "(torch.nn.Parameter or None expected)")
             self.register_parameter(name, None)
+        elif isinstance(value, Module):
+            if "_modules" not in fields:
+                raise AttributeError("cannot assign module before Module.__init__() call")
+            self._forget(name, but="_modules")
+            self._set_module(name, value)
         elif name in fields.get("_modules", ()):
             if value is not None:
                 raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' "
                                 "(torch.nn.Module or None expected)")
-            fields["_modules"][name] = None
+            self._set_module(name, None)
         elif isinstance(value, Buffer) or name in fields.get("_buffers", ()):
             self._set_buffer(name, value)
         else:
             object.__setattr__(self, name, value)
 
+    def _set_module(self, name: str, module: Module | None) -> None:
+        self._modules[name] = RegistrationHooks.seen_by(RegistrationHooks.module, self, name,
+                                                        module)
+
     def _set_buffer(self, name: str, value: Any) -> None:
         if not (value is None or isinstance(value, TensorBase)):
             raise TypeError(f"cannot assign '{typename(value)}' as buffer '{name}' "
                             "(torch.nn.Buffer, torch.Tensor or None expected)")
-        if name in self._buffers:
-            self._buffers[name] = value
-            return
-        self._forget(name)
-        buffer: Any = value
-        self.register_buffer(name, buffer, buffer.persistent)
+        persistent: bool = value.persistent if isinstance(value, Buffer) \
+            else name not in self._non_persistent_buffers_set
+        self.register_buffer(name, value, persistent)
 
     def _forget(self, name: str, but: str = "") -> None:
         """Make room for `name`: what had it before goes, but keeps its place in registry `but`."""
@@ -189,9 +204,9 @@ class Module(ModuleState):
                 below = f"{prefix}.{name}" if prefix else name
                 yield from module.named_modules(memo, below, remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
-        for _, module in self.named_modules():
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it, each once unless `remove_duplicate` is False."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -243,28 +258,45 @@ class Module(ModuleState):
         module: Any = self
         for name in target.split(".") if target else ():
             if not hasattr(module, name):
-                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+                raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
             module = getattr(module, name)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` where the dotted name `target` says; with `strict` only in the place of one
+        that is there."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            parent.get_submodule(name)  # raises unless it is there and a module
+        setattr(parent, name, module)
+
     def get_parameter(self, target: str) -> Parameter:
-        return self._get_member(target, Parameter, "_parameters", "an nn.Parameter")
+        module, name, found = self._get_member(target)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
+        return found
 
     def get_buffer(self, target: str) -> Any:
-        return self._get_member(target, TensorBase, "_buffers", "a buffer")
+        module, name, found = self._get_member(target)
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return found
 
-    def _get_member(self, target: str, kind: type, registry: str, what: str) -> Any:
+    def _get_member(self, target: str) -> tuple[Module, str, Any]:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if not hasattr(module, name):
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
-        if not isinstance(getattr(module, name), kind) or name not in getattr(module, registry):
-            raise AttributeError(f"`{name}` is not {what}")
-        return getattr(module, name)
+            raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+        return module, name, getattr(module, name)
 
-    # --- modes and conversions -------------------------------------------------------------------
+    # --- modes -----------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Any:
         """Set training mode here and below (it changes dropout and batch norm)."""
@@ -286,12 +318,16 @@ class Module(ModuleState):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the parameters' gradients (or fill them with zeros)."""
         for parameter in self.parameters():
-            if parameter.grad is not None:
-                if set_to_none:
-                    parameter.grad = None
-                else:
-                    parameter.grad = parameter.grad.detach()
-                    parameter.grad.zero_()
+            if parameter.grad is None:
+                continue
+            if set_to_none:
+                parameter.grad = None
+                continue
+            if parameter.grad.grad_fn is not None:
+                parameter.grad.detach_()
+            else:
+                parameter.grad.requires_grad_(False)
+            parameter.grad.zero_()
 
     def apply(self, fn: Callable[[Module], Any]) -> Any:
         """Call `fn` on every module below, then on this one."""
@@ -300,94 +336,14 @@ class Module(ModuleState):
         fn(self)
         return self
 
-    def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Any:
-        """Replace the data of each parameter, its gradient and each buffer by `fn` of it."""
-        if recurse:
-            for module in self.children():
-                module._apply(fn)
-        for parameter in self._parameters.values():
-            if parameter is not None:
-                gradient = parameter.grad
-                parameter.data = fn(parameter.detach())
-                if gradient is not None:
-                    parameter.grad = fn(gradient.detach()).requires_grad_(gradient.requires_grad)
-        for name, buffer in self._buffers.items():
-            if buffer is not None:
-                self._buffers[name] = fn(buffer)
-        return self
+    def __getstate__(self) -> dict:
+        return self.__dict__.copy()
 
-    def to(self, *args: Any, **kwargs: Any) -> Any:
-        """`to(device)`, `to(dtype)`, `to(tensor)`: convert in place; dtype only for floats."""
-        dtype = kwargs.get("dtype") or next(
-            (a if isinstance(a, dtype_class) else a.dtype for a in args
-             if isinstance(a, dtype_class | TensorBase)), None)
-        device = kwargs.get("device")
-        for argument in args:
-            if isinstance(argument, TensorBase):
-                device = argument.device
-            elif not (argument is None or isinstance(argument, dtype_class | bool)):
-                device = argument
-        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
-            raise TypeError("nn.Module.to only accepts floating point or complex dtypes, but got "
-                            f"desired dtype={dtype}")
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
 
-        def convert(tensor: Any) -> Any:
-            convertible = tensor.dtype.is_floating_point or tensor.dtype.is_complex
-            return tensor.to(device=device, dtype=dtype if convertible else None)
-
-        return self._apply(convert)
-
-    def type(self, dst_type: Any) -> Any:
-        return self._apply(lambda tensor: tensor.type(dst_type))
-
-    def _cast_floats(self, dtype: str) -> Any:
-        return self._apply(lambda t: getattr(t, dtype)() if t.dtype.is_floating_point else t)
-
-    def float(self) -> Any:
-        return self._cast_floats("float")
-
-    def double(self) -> Any:
-        return self._cast_floats("double")
-
-    def half(self) -> Any:
-        return self._cast_floats("half")
-
-    def bfloat16(self) -> Any:
-        return self._cast_floats("bfloat16")
-
-    def cuda(self, device: Any = None) -> Any:
-        return self._apply(lambda tensor: tensor.cuda(device))
-
-    def cpu(self) -> Any:
-        return self._apply(lambda tensor: tensor.cpu())
-
-    # --- hooks -----------------------------------------------------------------------------------
-
-    def _add_hook(self, where: str, hook: Callable, **options: bool) -> RemovableHandle:
-        if "_hooks" not in self.__dict__:
-            self.__dict__["_hooks"] = ModuleHooks()
-        return self._hooks.add(where, hook, **options)  # type: ignore[union-attr]
-
-    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
-                                  with_kwargs: bool = False) -> RemovableHandle:
-        """`hook(module, args)` before forward; it may return new args."""
-        return self._add_hook("before_forward", hook, prepend=prepend, with_kwargs=with_kwargs)
-
-    def register_forward_hook(self, hook: Callable, *, prepend: bool = False,
-                              with_kwargs: bool = False,
-                              always_call: bool = False) -> RemovableHandle:
-        """`hook(module, args, output)` after forward; it may return a new output."""
-        return self._add_hook("after_forward", hook, prepend=prepend, with_kwargs=with_kwargs,
-                              always_call=always_call)
-
-    def register_full_backward_pre_hook(self, hook: Callable,
-                                        prepend: bool = False) -> RemovableHandle:
-        """`hook(module, grad_output)` when the outputs' gradients are known."""
-        return self._add_hook("before_backward", hook, prepend=prepend)
-
-    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """`hook(module, grad_input, grad_output)` when the inputs' gradients are known."""
-        return self._add_hook("after_backward", hook, prepend=prepend)
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to compile here: the module stays as it is, which is what torch's gives too."""
 
     # --- printing --------------------------------------------------------------------------------
 
@@ -407,29 +363,51 @@ class Module(ModuleState):
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _hook_every_module(where: str, hook: Callable, **options: bool) -> RemovableHandle:
+# --- hooks of all modules -------------------------------------------------------------------------
+
+def _on_every_module() -> ModuleHooks:
     if Module._hooks is None:  # from now on no call may take the short way
         Module._hooks = EVERY_MODULE
-    return EVERY_MODULE.add(where, hook, **options)
+    return EVERY_MODULE
 
 
 def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
     """`hook(module, args)` before the forward of every module."""
-    return _hook_every_module("before_forward", hook)
+    return _on_every_module().add("before_forward", hook)
 
 
 def register_module_forward_hook(hook: Callable, *, with_kwargs: bool = False,
                                  always_call: bool = False) -> RemovableHandle:
     """`hook(module, args, output)` after the forward of every module."""
-    return _hook_every_module("after_forward", hook, with_kwargs=with_kwargs,
-                              always_call=always_call)
+    return _on_every_module().add("after_forward", hook, with_kwargs=with_kwargs,
+                                  always_call=always_call)
 
 
 def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
     """`hook(module, grad_output)` for every module."""
-    return _hook_every_module("before_backward", hook)
+    return _on_every_module().add("before_backward", hook)
 
 
 def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
     """`hook(module, grad_input, grad_output)` for every module."""
-    return _hook_every_module("after_backward", hook)
+    return _on_every_module().add_after_backward(hook, True, whose="as a global Module hook")
+
+
+def register_module_backward_hook(hook: Callable) -> RemovableHandle:
+    """`register_backward_hook` on every module. Deprecated."""
+    return _on_every_module().add_after_backward(hook, False, whose="as a global Module hook")
+
+
+def register_module_parameter_registration_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, name, param)` whenever a module gets a parameter; it may return another."""
+    return RegistrationHooks.parameter.add(hook)
+
+
+def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, name, buffer)` whenever a module gets a buffer; it may return another."""
+    return RegistrationHooks.buffer.add(hook)
+
+
+def register_module_module_registration_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, name, submodule)` whenever a module gets a submodule; it may return another."""
+    return RegistrationHooks.module.add(hook)

@@ -1,4 +1,4 @@
-"""The hooks of a Module: around `forward`, and on the gradients that pass its boundary."""
+"""The hooks of a Module: around `forward`, on gradients that pass it, on what is assigned."""
 
 from __future__ import annotations
 
@@ -6,36 +6,24 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ...autograd.function import Function
-from ...core import TensorBase, mode, wrap
 from ...hooks import Hooks, RemovableHandle
+from .module_boundary import Boundary, watch_last_node
 
-
-class BackwardHookFunction(Function):
-    """The identity. Its node marks a module's boundary in the graph, where hooks can wait."""
-
-    @staticmethod
-    def forward(ctx: Any, *tensors: TensorBase) -> tuple:
-        outputs = tuple(wrap(tensor._data) for tensor in tensors)
-        ctx.mark_non_differentiable(*[output for output, tensor in zip(outputs, tensors,
-                                                                      strict=True)
-                                      if not tensor.requires_grad])
-        return outputs
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple:
-        return gradients
+BOTH_KINDS = ("Cannot use both regular backward hooks and full backward hooks {where}. Please use "
+              "only one of them.")
 
 
 class ModuleHooks:
     """What a module has once somebody registered a hook on it.
 
-    Each entry is (hook, with_kwargs, always_call).
+    Each entry is (hook, with_kwargs, always_call). `full` says of which kind the hooks after
+    backward are: the full ones see the module's inputs and outputs, the old ones its last node.
     """
 
     def __init__(self) -> None:
         self.before_forward, self.after_forward = Hooks(), Hooks()
         self.before_backward, self.after_backward = Hooks(), Hooks()
+        self.full: bool | None = None
 
     def add(self, where: str, hook: Callable, prepend: bool = False, with_kwargs: bool = False,
             always_call: bool = False) -> RemovableHandle:
@@ -46,36 +34,69 @@ class ModuleHooks:
             hooks.functions = {handle.id: hooks.functions[handle.id], **earlier}
         return handle
 
+    def add_after_backward(self, hook: Callable, full: bool, prepend: bool = False,
+                           whose: str = "on a single Module") -> RemovableHandle:
+        """A full or an old backward hook: one module cannot have both."""
+        if self.full is (not full):
+            raise RuntimeError(BOTH_KINDS.format(where=whose))
+        self.full = full
+        return self.add("after_backward", hook, prepend)
+
     def all(self, where: str) -> dict[int, tuple]:
         """The hooks of all modules, then this module's own, by their numbers."""
         return {**getattr(EVERY_MODULE, where).functions, **getattr(self, where).functions}
 
+    def backward_hooks(self, full: bool) -> list[Callable]:
+        """The hooks after backward that are of the kind asked for."""
+        owners = [EVERY_MODULE] if self is EVERY_MODULE else [EVERY_MODULE, self]
+        return [hook for owner in owners if owner.full is full
+                for hook, _, _ in owner.after_backward]
+
     def call(self, module: Any, args: tuple, kwargs: dict) -> Any:
         """`module.forward(*args, **kwargs)` with all hooks around it."""
+        result: Any = None
         called: set[int] = set()
         try:
-            return self._call(module, args, kwargs, called)
+            before = [hook for hook, _, _ in self.all("before_backward").values()]
+            full, old = self.backward_hooks(full=True), self.backward_hooks(full=False)
+            for hook, with_kwargs, _ in self.all("before_forward").values():
+                args, kwargs = _before(hook, module, args, kwargs, with_kwargs)
+            boundary = Boundary(module, before, full) if before or full else None
+            if boundary is not None:
+                args = boundary.enter(args)
+            result = module.forward(*args, **kwargs)
+            for number, (hook, with_kwargs, _) in self.all("after_forward").items():
+                called.add(number)
+                replaced = hook(module, args, kwargs, result) if with_kwargs \
+                    else hook(module, args, result)
+                if replaced is not None:
+                    result = replaced
+            if boundary is not None:
+                result = boundary.leave(result)
+            if old:
+                watch_last_node(module, old, args, result)
+            return result
         except Exception:
-            for number, (hook, with_kwargs, always) in self.all("after_forward").items():
-                if always and number not in called:
-                    _call_after_error(hook, module, args, kwargs, with_kwargs)
+            self._call_after_error(module, args, kwargs, result, called)
             raise
 
-    def _call(self, module: Any, args: tuple, kwargs: dict, called: set[int]) -> Any:
-        for hook, with_kwargs, _ in self.all("before_forward").values():
-            args, kwargs = _before(hook, module, args, kwargs, with_kwargs)
-        boundary = None
-        if self.all("before_backward") or self.all("after_backward"):
-            boundary = Boundary(module, self)
-            args = boundary.enter(args)
-        result = module.forward(*args, **kwargs)
-        for number, (hook, with_kwargs, _) in self.all("after_forward").items():
-            called.add(number)
-            replaced = hook(module, args, kwargs, result) if with_kwargs \
-                else hook(module, args, result)
-            if replaced is not None:
-                result = replaced
-        return result if boundary is None else boundary.leave(result)
+    def _call_after_error(self, module: Any, args: tuple, kwargs: dict, result: Any,
+                          called: set[int]) -> None:
+        """Run the `always_call` hooks that have not run although something failed; their own
+        failures are only warnings. Those of all modules get no kwargs here: torch forgets them."""
+        for number, (hook, with_kwargs, always) in self.all("after_forward").items():
+            if not always or number in called:
+                continue
+            everywhere = number in EVERY_MODULE.after_forward.functions
+            try:
+                replaced = hook(module, args, kwargs, result) if with_kwargs and not everywhere \
+                    else hook(module, args, result)
+                result = result if replaced is None else replaced
+            except Exception as error:
+                warnings.warn(
+                    f"{'global ' if everywhere else ''}module forward hook with "
+                    "``always_call=True`` raised an exception that was silenced as another error "
+                    f"was raised in forward: {error}", stacklevel=2)
 
 
 EVERY_MODULE = ModuleHooks()
@@ -96,102 +117,54 @@ def _before(hook: Callable, module: Any, args: tuple, kwargs: dict, with_kwargs:
     return replaced
 
 
-def _call_after_error(hook: Callable, module: Any, args: tuple, kwargs: dict,
-                      with_kwargs: bool) -> None:
-    """Run an `always_call` hook although forward failed; its own failure is only a warning."""
-    try:
-        _ = hook(module, args, kwargs, None) if with_kwargs else hook(module, args, None)
-    except Exception as error:
-        warnings.warn("module forward hook with ``always_call=True`` raised an exception that was "
-                      "silenced as another error was raised in forward: " + str(error),
-                      stacklevel=2)
+class HookedModule:
+    """The part of Module that takes hooks. `_hooks` is None until the first of them: the call of a
+    module without hooks costs one look."""
+
+    _hooks: ModuleHooks | None = None
+
+    def _own_hooks(self) -> ModuleHooks:
+        hooks = self.__dict__.get("_hooks")
+        if hooks is None:
+            hooks = self.__dict__["_hooks"] = ModuleHooks()
+        return hooks
+
+    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
+                                  with_kwargs: bool = False) -> RemovableHandle:
+        """`hook(module, args)` before forward; it may return new args."""
+        return self._own_hooks().add("before_forward", hook, prepend, with_kwargs)
+
+    def register_forward_hook(self, hook: Callable, *, prepend: bool = False,
+                              with_kwargs: bool = False,
+                              always_call: bool = False) -> RemovableHandle:
+        """`hook(module, args, output)` after forward; it may return a new output."""
+        return self._own_hooks().add("after_forward", hook, prepend, with_kwargs, always_call)
+
+    def register_full_backward_pre_hook(self, hook: Callable,
+                                        prepend: bool = False) -> RemovableHandle:
+        """`hook(module, grad_output)` when the outputs' gradients are known."""
+        return self._own_hooks().add("before_backward", hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """`hook(module, grad_input, grad_output)` when the inputs' gradients are known."""
+        return self._own_hooks().add_after_backward(hook, True, prepend)
+
+    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """`hook(module, grad_input, grad_output)` on the node that made the output: its gradients
+        only, so that a module of several ops shows no gradient of its input. Deprecated."""
+        return self._own_hooks().add_after_backward(hook, False)
 
 
-class Boundary:
-    """One call of a module with backward hooks: identity nodes before and after `forward`.
+class RegistrationHooks:
+    """Hooks of all modules on what is registered: `hook(module, name, value)`, which may put
+    another value in its place."""
 
-    The node after it sees the gradients of the outputs first; the node before it is reached last,
-    with the gradients of the inputs, and that is when the full backward hooks run.
-    """
+    parameter, buffer, module = Hooks(), Hooks(), Hooks()
 
-    def __init__(self, module: Any, hooks: ModuleHooks) -> None:
-        self.module, self.hooks = module, hooks
-        self.grad_outputs: Any = None
-        self.input_count = 0
-        self.inputs: list[int] | None = None   # where the tensors are among the arguments
-
-    def enter(self, args: tuple) -> tuple:
-        self.input_count = len(args)
-        return self._through(args, self._watch_inputs)
-
-    def leave(self, result: Any) -> Any:
-        single = not isinstance(result, tuple)
-        results = self._through((result,) if single else result, self._watch_outputs)
-        return results[0] if single else results
-
-    def _through(self, values: tuple, watch: Callable) -> tuple:
-        """Pass the tensors among `values` through an identity node, and watch it."""
-        at = [i for i, value in enumerate(values) if isinstance(value, TensorBase)]
-        if not (mode.grad and any(values[i].requires_grad for i in at)):
-            return values
-        passed = list(values)
-        fresh = BackwardHookFunction.apply(*[values[i] for i in at])
-        for i, tensor in zip(at, fresh, strict=True):
-            passed[i] = tensor
-        node = next(tensor.grad_fn for tensor in fresh if tensor.grad_fn is not None)
-        watch(node, at, len(values))
-        return tuple(passed)
-
-    def _watch_inputs(self, node: Any, at: list[int], count: int) -> None:
-        self.inputs = at
-
-        def reached(grad_inputs: tuple, _: tuple) -> tuple | None:
-            if self.grad_outputs is None:
-                return None  # backward never came through the outputs
-            found = self._run_after(_spread(grad_inputs, at, count))
-            self.grad_outputs = None
-            return None if found is None else tuple(found[i] for i in at)
-
-        node.register_hook(reached)
-
-    def _watch_outputs(self, node: Any, at: list[int], count: int) -> None:
-        def reached(_: tuple, grad_outputs: tuple) -> tuple | None:
-            self.grad_outputs = _spread(grad_outputs, at, count)
-            replaced = None
-            for hook, _, _ in self.hooks.all("before_backward").values():
-                found = hook(self.module, self.grad_outputs)
-                if found is not None:
-                    self.grad_outputs = replaced = _as_tuple(found, count, "Backward pre hook")
-            if self.inputs is None:  # no input needs a gradient: nothing later to wait for
-                self._run_after((None,) * self.input_count)
-            return None if replaced is None else tuple(replaced[i] for i in at)
-
-        node.register_hook(reached)
-
-    def _run_after(self, grad_inputs: tuple) -> tuple | None:
-        replaced = None
-        for hook, _, _ in self.hooks.all("after_backward").values():
-            found = hook(self.module, grad_inputs, self.grad_outputs)
-            if found is not None:
-                if self.inputs is None:
-                    raise RuntimeError(
-                        "Backward hook for Modules where no input requires gradient should always "
-                        "return None or None for all gradients.")
-                grad_inputs = replaced = _as_tuple(found, len(grad_inputs), "Backward hook")
-        return replaced
-
-
-def _spread(gradients: tuple, at: list[int], count: int) -> tuple:
-    """The gradients at the places of their tensors among `count` values, None elsewhere."""
-    spread: list[Any] = [None] * count
-    for i, gradient in zip(at, gradients, strict=True):
-        spread[i] = gradient
-    return tuple(spread)
-
-
-def _as_tuple(found: Any, count: int, who: str) -> tuple:
-    found = found if isinstance(found, tuple) else (found,)
-    if len(found) != count:
-        raise RuntimeError(f"{who} returned an invalid number of grad_input, "
-                           f"got {len(found)}, but expected {count}")
-    return found
+    @staticmethod
+    def seen_by(hooks: Hooks, module: Any, name: str, value: Any) -> Any:
+        for hook in hooks:
+            replaced = hook(module, name, value)
+            if replaced is not None:
+                value = replaced
+        return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,7 +60,7 @@ class ModuleState:
 
     # --- hooks
 
-    def _state_hook(self, where: str, hook: Callable) -> RemovableHandle:
+    def _state_hook(self, where: str, hook: Any) -> RemovableHandle:
         if "_state_hooks" not in self.__dict__:
             self.__dict__["_state_hooks"] = {}
         return self._state_hooks.setdefault(where, Hooks()).add(hook)
@@ -70,12 +71,21 @@ class ModuleState:
 
     def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
         """`hook(module, state_dict, prefix, local_metadata)`, which may change the state_dict."""
-        return self._state_hook("after_save", hook)
+        return self._state_hook("after_save", (hook, False))
+
+    def _register_state_dict_hook(self, hook: Callable) -> RemovableHandle:
+        """The same before it was public: at the root it may return another state_dict."""
+        return self._state_hook("after_save", (hook, True))
 
     def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """`hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
         unexpected_keys, error_msgs)` before load_state_dict."""
-        return self._state_hook("before_load", hook)
+        return self._state_hook("before_load", (hook, True))
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable,
+                                           with_module: bool = False) -> RemovableHandle:
+        """The same before it was public: without the module, unless asked for."""
+        return self._state_hook("before_load", (hook, with_module))
 
     def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
         """`hook(module, incompatible_keys)`, which may change the keys."""
@@ -87,9 +97,13 @@ class ModuleState:
                    keep_vars: bool = False) -> Any:
         """All persistent tensors by name, detached but sharing memory with the module's own."""
         if args:
+            warnings.warn(
+                "Positional args are being deprecated, use kwargs instead. Refer to https://pytorch"
+                ".org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for "
+                "details.", FutureWarning, stacklevel=2)
             destination = args[0] if destination is None else destination
-            prefix = args[1] if len(args) > 1 else prefix
-            keep_vars = args[2] if len(args) > 2 else keep_vars
+            prefix = args[1] if len(args) > 1 and prefix == "" else prefix
+            keep_vars = args[2] if len(args) > 2 and keep_vars is False else keep_vars
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
@@ -103,8 +117,12 @@ class ModuleState:
             if module is not None:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.",
                                   keep_vars=keep_vars)
-        for hook in self._state_hooks.get("after_save", ()):
-            hook(self, destination, prefix, local_metadata)
+        for hook, may_replace in self._state_hooks.get("after_save", ()):
+            replaced = hook(self, destination, prefix, local_metadata)
+            if replaced is not None:
+                if not may_replace:
+                    raise RuntimeError("state_dict post-hook must return None")
+                destination = replaced
         return destination
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -127,7 +145,9 @@ class ModuleState:
         unexpected: list[str] = []
         errors: list[str] = []
         metadata = getattr(state_dict, "_metadata", None)
-        state = OrderedDict(state_dict)
+        state: Any = OrderedDict(state_dict)
+        if metadata is not None:
+            state._metadata = metadata
 
         def load(module: Any, local_state: Any, prefix: str) -> None:
             local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
@@ -163,33 +183,36 @@ class ModuleState:
                               strict: bool, missing_keys: list, unexpected_keys: list,
                               error_msgs: list) -> None:
         """Load this module's own tensors, not its children's."""
-        for hook in self._state_hooks.get("before_load", ()):
-            hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
-                 error_msgs)
+        for hook, with_module in self._state_hooks.get("before_load", ()):
+            rest = (state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+                    error_msgs)
+            hook(self, *rest) if with_module else hook(*rest)
         assign = local_metadata.get("assign_to_params_buffers", False)
-        for name, own in self._persistent().items():
+        own = self._persistent()
+        for name, tensor in own.items():
             key = prefix + name
-            if key not in state_dict:
+            if key in state_dict:
+                problem = self._load_tensor(name, key, tensor, state_dict[key], assign)
+                if problem:
+                    error_msgs.append(problem)
+            elif strict:
                 missing_keys.append(key)
-                continue
-            problem = self._load_tensor(name, key, own, state_dict[key], assign)
-            if problem:
-                error_msgs.append(problem)
         extra = prefix + EXTRA_STATE
         if self._has_extra_state("set_extra_state"):
             if extra in state_dict:
                 self.set_extra_state(state_dict[extra])
-            else:
+            elif strict:
                 missing_keys.append(extra)
-        elif extra in state_dict:
+        elif strict and extra in state_dict:
             unexpected_keys.append(extra)
-        known = {*self._modules, *self._persistent(), EXTRA_STATE}
-        for key in state_dict:
-            if key.startswith(prefix) and key[len(prefix):].split(".", 1)[0] not in known:
-                unexpected_keys.append(key)
-            elif key.startswith(prefix) and "." in key[len(prefix):] \
-                    and key[len(prefix):].split(".", 1)[0] not in self._modules:
-                unexpected_keys.append(key)
+        if strict:
+            unexpected_keys += [key for key in state_dict if key.startswith(prefix)
+                                and key != extra and not self._knows(key[len(prefix):], own)]
+
+    def _knows(self, key: str, own: dict) -> bool:
+        """Whether a key is one of the module's own tensors or belongs to one of its children."""
+        first, dot, _ = key.partition(".")
+        return first in (self._modules if dot else own)
 
     def _load_tensor(self, name: str, key: str, own: Any, given: Any, assign: bool) -> str | None:
         """Put `given` in; the problem in torch's words if that cannot be done."""
@@ -197,16 +220,23 @@ class ModuleState:
             return (f'While copying the parameter named "{key}", expected torch.Tensor or '
                     f"Tensor-like object from checkpoint but received {type(given)}")
         loaded: Any = given
-        if own.dim() == 0 and loaded.dim() == 1:
+        if own.dim() == 0 and loaded.dim() == 1 and loaded.shape[0] == 1:
             loaded = loaded[0]  # scalars were saved with one dimension once
         if loaded.shape != own.shape:
             return (f"size mismatch for {key}: copying a param with shape {loaded.shape} from "
                     f"checkpoint, the shape in current model is {own.shape}.")
-        if not assign:
+        try:
             with no_grad():
-                own.copy_(loaded)
-        elif isinstance(own, Parameter) and not isinstance(loaded, Parameter):
-            setattr(self, name, Parameter(loaded, requires_grad=own.requires_grad))
-        else:
-            setattr(self, name, loaded)
+                if not assign:
+                    own.copy_(loaded)
+                    return None
+                if isinstance(own, Parameter):
+                    if not isinstance(loaded, Parameter):
+                        loaded = Parameter(loaded, requires_grad=own.requires_grad)
+                    loaded.requires_grad_(own.requires_grad)
+                setattr(self, name, loaded)
+        except Exception as error:
+            return (f'While copying the parameter named "{key}", whose dimensions in the model are '
+                    f"{own.size()} and whose dimensions in the checkpoint are {loaded.size()}, an "
+                    f"exception occurred : {error.args}.")
         return None
