@@ -6,6 +6,7 @@ weights have variance $1/n$; the gain makes up for what the activation takes awa
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import Any
@@ -58,10 +59,6 @@ def trunc_normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -
     Where the interval holds much of the mass, normals are drawn until all lie in it; where it is a
     thin slice, uniform numbers from it are accepted with a probability that follows the density.
     """
-    if std <= 0:
-        raise ValueError(f"std must be greater than 0, but got {std}")
-    if a >= b:
-        raise ValueError(f"a must be less than b, but got a={a} and b={b}")
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn("mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
                       "The distribution of values may be incorrect.", stacklevel=2)
@@ -75,9 +72,10 @@ def trunc_normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -
 
 def _reject_normals(tensor: Any, mean: float, std: float, a: float, b: float,
                     generator: Any) -> Any:
+    low, high = tensor.new_tensor(a).item(), tensor.new_tensor(b).item()  # as the dtype has them
     tensor.normal_(mean, std, generator=generator)
     while True:
-        outside = (tensor < a) | (tensor > b)
+        outside = (tensor < low) | (tensor > high)
         if not outside.any():
             return tensor
         again = tensor.new_empty(tensor.shape).normal_(mean, std, generator=generator)
@@ -92,7 +90,7 @@ def _reject_uniforms(tensor: Any, mean: float, std: float, a: float, b: float,
     while pending is None or pending.any():
         proposal = tensor.new_empty(tensor.shape).uniform_(a, b, generator=generator)
         chance = tensor.new_empty(tensor.shape).uniform_(0, 1, generator=generator)
-        refused = chance.log() > -((proposal - mean) / std) ** 2 / 2 - peak
+        refused = chance.log() > ((proposal - mean) / std) ** 2 * -0.5 - peak
         tensor.copy_(proposal if pending is None else proposal.where(pending, tensor))
         pending = refused if pending is None else pending & refused
     return tensor
@@ -137,9 +135,9 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
     channels = sizes[0] // groups
     centre = tuple(size // 2 for size in sizes[2:])
     values = np.zeros(sizes)
+    passed = np.arange(min(channels, sizes[1]))
     for group in range(groups):
-        for channel in range(min(channels, sizes[1])):
-            values[(group * channels + channel, channel, *centre)] = 1
+        values[(group * channels + passed, passed, *centre)] = 1
     return _assign(tensor, values)
 
 
@@ -214,16 +212,13 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
         return tensor
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
+    from ..ops.qr import linalg_qr
     with no_grad():
         drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
-    matrix = drawn._data.T if rows < columns else drawn._data
-    xp = array_module(matrix)
-    q, r = xp.linalg.qr(matrix)
-    q = q * xp.sign(xp.diag(r))
-    q = q.T if rows < columns else q
-    data = tensor._data
-    data[...] = (q.reshape(data.shape) * gain).astype(data.dtype)
-    return _touch(tensor)
+        q, r = linalg_qr(drawn.t() if rows < columns else drawn)
+        q = q * r.diagonal().sign()
+        tensor.view(rows, columns).copy_(q.t() if rows < columns else q)
+        return tensor.mul_(gain)
 
 
 def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
@@ -235,7 +230,7 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
     zeros = int(math.ceil(sparsity * rows))
     normal_(tensor, 0, std, generator)
     for column in range(columns):
-        chosen = randperm(rows, generator=generator)._data[:zeros]
+        chosen = randperm(rows)._data[:zeros]  # from the default generator, as in torch
         tensor._data[chosen, column] = 0
     return _touch(tensor)
 
@@ -245,5 +240,33 @@ def _touch(tensor: Any) -> Any:
     version_of(tensor).count += 1
     return tensor
 
+
+# --- the old names -------------------------------------------------------------------------------
+
+def _old_name(function: Any) -> Any:
+    """`function` under its name without the underscore: it works, and warns."""
+    new, old = function.__name__, function.__name__[:-1]
+
+    @functools.wraps(function)
+    def deprecated(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.",
+                      FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    deprecated.__name__ = old
+    return deprecated
+
+
+uniform = _old_name(uniform_)
+normal = _old_name(normal_)
+constant = _old_name(constant_)
+eye = _old_name(eye_)
+dirac = _old_name(dirac_)
+xavier_uniform = _old_name(xavier_uniform_)
+xavier_normal = _old_name(xavier_normal_)
+kaiming_uniform = _old_name(kaiming_uniform_)
+kaiming_normal = _old_name(kaiming_normal_)
+orthogonal = _old_name(orthogonal_)
+sparse = _old_name(sparse_)
 
 __getattr__ = missing_in(__name__)
