@@ -26,7 +26,8 @@ from .dtypes import bool_ as bool
 from .dtypes import float_ as float
 from .dtypes import int_ as int
 from .layout import (
-    channels_last, contiguous_format, layout, memory_format, preserve_format, sparse_coo, strided,
+    channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format,
+    sparse_coo, strided,
 )
 from .legacy_types import (
     BFloat16Tensor, BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor,
@@ -258,6 +259,9 @@ from .ops.views import (
     adjoint, broadcast_shapes, broadcast_tensors, broadcast_to, flatten, moveaxis, movedim,
     permute, ravel, reshape, squeeze, swapaxes, swapdims, t, transpose, unflatten, unsqueeze,
 )
+from .ops.weight_norm import norm_except_dim
+from .ops.weight_norm import weight_norm as _weight_norm
+from .ops.weight_norm import weight_norm_interface as _weight_norm_interface
 from .ops.windows import (
     bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window,
 )

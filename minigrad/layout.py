@@ -32,3 +32,4 @@ sparse_coo = layout("sparse_coo")  # only so that it can be refused
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")

@@ -13,6 +13,8 @@ from ..device import device, host
 from ..primitive import derivative, primitive
 from .strided import has_channels_last
 
+_RANKS = {"channels_last": 4, "channels_last_3d": 5}
+
 
 @primitive(promote="exact", name="ToCopy", node_name="ToCopyBackward0")
 def _to_copy(xp, input, *, dtype, place, format=None):
@@ -23,8 +25,8 @@ def _to_copy(xp, input, *, dtype, place, format=None):
     array = devices.move(input, place)
     if format == "contiguous_format":
         return array.astype(dtype, order="C")
-    if format == "channels_last":
-        return array.transpose(0, 2, 3, 1).astype(dtype, order="C").transpose(0, 3, 1, 2)
+    if format in _RANKS:
+        return xp.moveaxis(xp.moveaxis(array, 1, -1).astype(dtype, order="C"), -1, 1)
     return array.astype(dtype) if array is input or array.dtype is not dtype else array
 
 
@@ -75,13 +77,14 @@ def to(input: Any, *args: Any, device: Any = None, dtype: Any = None, non_blocki
 
 
 def _lies(data: Any, format: str | None) -> bool:
-    """Whether torch takes the array to lie as asked: in channels_last if the strides of 4 dims
-    grow in its order, else contiguous, gaps or not."""
-    if format == "channels_last" and data.ndim != 4:
-        raise RuntimeError("required rank 4 tensor to use channels_last format")
-    if format not in ("channels_last", "contiguous_format"):
+    """Whether torch takes the array to lie as asked: with its channels last if the strides of 4 or
+    5 dims grow in that order, else contiguous, gaps or not."""
+    if format not in (*_RANKS, "contiguous_format"):
         return True
-    return has_channels_last(data) == (format == "channels_last")
+    rank = _RANKS.get(format, data.ndim)
+    if data.ndim != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {format} format")
+    return has_channels_last(data) == (format in _RANKS)
 
 
 def type_as(input: Any, other: Any) -> Any:

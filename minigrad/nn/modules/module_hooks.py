@@ -155,6 +155,18 @@ class HookedModule:
         return self._own_hooks().add_after_backward(hook, False)
 
 
+def forward_pre_hooks(module: Any, kind: type) -> list[tuple[int, Any]]:
+    """The module's own forward pre-hooks that are of class `kind`, by their numbers."""
+    hooks = module.__dict__.get("_hooks")
+    return [] if hooks is None else [(number, hook) for number, (hook, _, _)
+                                     in hooks.before_forward.functions.items()
+                                     if isinstance(hook, kind)]
+
+
+def remove_forward_pre_hook(module: Any, number: int) -> None:
+    del module.__dict__["_hooks"].before_forward.functions[number]
+
+
 class RegistrationHooks:
     """Hooks of all modules on what is registered: `hook(module, name, value)`, which may put
     another value in its place."""

@@ -91,6 +91,13 @@ class ModuleState:
         """`hook(module, incompatible_keys)`, which may change the keys."""
         return self._state_hook("after_load", hook)
 
+    def _forget_state_hooks(self, unwanted: Callable[[Any], bool]) -> None:
+        """Remove the hooks of the state that `unwanted` says yes to."""
+        for hooks in self._state_hooks.values():
+            for number, entry in list(hooks.functions.items()):
+                if unwanted(entry[0] if isinstance(entry, tuple) else entry):
+                    del hooks.functions[number]
+
     # --- saving
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "",

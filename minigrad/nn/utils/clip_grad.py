@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import types
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,6 +57,7 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
 def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any,
                           foreach: bool | None = None) -> None:
     """Scale all gradients by max_norm / total_norm, if that is less than 1."""
+    max_norm = float(max_norm)
     with no_grad():
         for gradient in _gradients(parameters):
             data, total = gradient._data, total_norm._data
@@ -65,10 +68,22 @@ def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any,
 def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0,
                     error_if_nonfinite: bool = False, foreach: bool | None = None) -> Any:
     """Scale the gradients so that their total norm is at most `max_norm`; returns what it was."""
-    parameters = [parameters] if isinstance(parameters, TensorBase) else list(parameters)
+    given = parameters
+    parameters = [given] if isinstance(given, TensorBase) else list(given)
+    if not parameters and isinstance(given, types.GeneratorType):
+        warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.",
+                      stacklevel=2)
     total = get_total_norm(_gradients(parameters), norm_type, error_if_nonfinite)
     clip_grads_with_norm_(parameters, max_norm, total)
     return total
+
+
+def clip_grad_norm(parameters: Any, max_norm: float, norm_type: float = 2.0,
+                   error_if_nonfinite: bool = False, foreach: bool | None = None) -> Any:
+    """`clip_grad_norm_` under its old name. Deprecated."""
+    warnings.warn("`torch.nn.utils.clip_grad_norm` is now deprecated in favor of "
+                  "`torch.nn.utils.clip_grad_norm_`.", FutureWarning, stacklevel=2)
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
 def clip_grad_value_(parameters: TensorBase | Iterable[TensorBase], clip_value: float,
