@@ -61,7 +61,8 @@ for epoch in range(8):
         optimizer.step()
         sums += torch.stack([lost.detach(), distance.detach()])
     lost, distance = (sums / len(loader)).tolist()
-    print(f"epoch {epoch}: lost {lost:.2f}, distance {distance:.2f}, together {lost + distance:.2f}")
+    print(f"epoch {epoch}: lost {lost:.2f}, distance {distance:.2f}, "
+          f"together {lost + distance:.2f}")
 
 model.eval()
 with torch.no_grad():
