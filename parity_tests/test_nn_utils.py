@@ -386,3 +386,40 @@ def test_vectors():
         [torch.ones(2, 3).t()]), match="view size is not compatible")
     check_error([], lambda torch: torch.nn.utils.vector_to_parameters(
         torch.ones(3), [torch.ones(2, 2)]), match="shape '?\\[2, 2\\]'? is invalid for input")
+
+
+# --- convolutions --------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d"])
+def test_fused_convolution(kind):
+    def run(torch, device):
+        nn, dims = torch.nn, int(kind[-2])
+        conv = getattr(nn, kind)(2, 3, 2).to(device)
+        norm = getattr(nn, f"BatchNorm{dims}d")(3).to(device)
+        x = torch.arange(2.0 * 4 ** dims, device=device).view(1, 2, *[4] * dims) / 30
+        norm(conv(x))
+        conv.eval(), norm.eval()
+        fused = torch.nn.utils.fuse_conv_bn_eval(conv, norm, "Transpose" in kind)
+        assert ((fused(x) - norm(conv(x))).abs() < 1e-4).all()
+        return fused(x), repr(fused), list(fused.named_parameters())
+
+    program(run)
+
+
+@pytest.mark.parametrize("kind", ["Conv2d", "ConvTranspose2d", "Conv1d"])
+def test_norms_of_convolutions(kind):
+    """Transposed convolutions have their outputs second: spectral norm knows."""
+    def run(torch, device):
+        nn, dims, found = torch.nn, int(kind[-2]), []
+        for norm in (nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm,
+                     nn.utils.parametrizations.weight_norm, nn.utils.weight_norm):
+            conv, words = warned(norm, getattr(nn, kind)(2, 3, 2))
+            conv.to(device)
+            x = torch.arange(2.0 * 4 ** dims, device=device).view(1, 2, *[4] * dims) / 30
+            loss = weighted_sum(torch, conv(x))
+            loss.backward()
+            found.append((loss, words, list(conv.state_dict().items()),
+                          [p.grad for p in conv.parameters()]))
+        return found
+
+    program(run)
