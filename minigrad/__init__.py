@@ -259,7 +259,6 @@ from .ops.views import (
     adjoint, broadcast_shapes, broadcast_tensors, broadcast_to, flatten, moveaxis, movedim,
     permute, ravel, reshape, squeeze, swapaxes, swapdims, t, transpose, unflatten, unsqueeze,
 )
-from .ops.weight_norm import norm_except_dim
 from .ops.weight_norm import weight_norm as _weight_norm
 from .ops.weight_norm import weight_norm_interface as _weight_norm_interface
 from .ops.windows import (

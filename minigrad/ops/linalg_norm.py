@@ -157,6 +157,8 @@ def norm_except_dim(v: Any, pow: int = 2, dim: int = 0) -> Any:
     ndim = v._data.ndim
     if dim == -1:
         return norm_of_all(v, ord=pow, dim=tuple(range(ndim)), keepdim=False)
+    if not ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if dim == 0:
         rows = v.contiguous().view(v._data.shape[0], -1)
         norms = norm_over(rows, ord=pow, dim=(1,), keepdim=False)

@@ -14,24 +14,7 @@ from .. import dtypes
 from ..dtypes import HALF_TYPES
 from ..primitive import joint_derivative, no_kernel, primitive
 from .dims import wrap_dim
-from .reduction import vector_norm
-
-
-def norm_except_dim(v: Any, pow: int = 2, dim: int = 0) -> Any:
-    """The p-norm of each slice of `v` along `dim`, in a shape that broadcasts against `v`; of all
-    of it for -1, which is not the last dim here."""
-    if dim == -1:
-        return vector_norm(v, pow)
-    ndim = v._data.ndim
-    if not ndim:
-        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    if dim == 0:
-        return vector_norm(v.contiguous().view(v._data.shape[0], -1), pow, 1).view(
-            -1, *(1,) * (ndim - 1))
-    if dim == ndim - 1:
-        return vector_norm(v.contiguous().view(-1, v._data.shape[-1]), pow, 0).view(
-            *(1,) * (ndim - 1), -1)
-    return norm_except_dim(v.transpose(0, dim), pow, 0).transpose(0, dim)
+from .linalg_norm import norm_except_dim
 
 
 @primitive(promote="exact", name="_weight_norm_interface", outputs=("result", "norms"))

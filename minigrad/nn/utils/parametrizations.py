@@ -9,13 +9,13 @@ from ...core import TensorBase
 from ...ops.comparison import allclose
 from ...ops.creation import eye
 from ...ops.joining import cat
+from ...ops.linalg_norm import norm_except_dim
 from ...ops.matmul import mv, vdot
 from ...ops.matrix_exp import matrix_exp
 from ...ops.norm import normalize
 from ...ops.qr import geqrf, householder_product
 from ...ops.random import randn
 from ...ops.solve import solve
-from ...ops.weight_norm import norm_except_dim
 from ...ops.weight_norm import weight_norm as weight_norm_of
 from ...type_info import finfo
 from ..modules.module import Module

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ...ops.weight_norm import norm_except_dim
+from ...ops.linalg_norm import norm_except_dim
 from ...ops.weight_norm import weight_norm as weight_norm_of
 from ..modules.module import Module
 from ..modules.module_hooks import forward_pre_hooks, remove_forward_pre_hook
