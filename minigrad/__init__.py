@@ -15,7 +15,8 @@ from .autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
     set_grad_enabled,
 )
-from .device import device
+from .compiler import compile
+from .device import device, get_default_device, set_default_device
 from .explain import explain, remember_lines
 from .dtypes import (
     bfloat16, cdouble, cfloat, complex64, complex128, double, dtype, float16, float32, float64,
@@ -273,6 +274,13 @@ from .random import (
 )
 from .serialization import load, save
 from .tensor import Size, Tensor
+from .settings import (
+    are_deterministic_algorithms_enabled, get_deterministic_debug_mode,
+    get_float32_matmul_precision, get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled, is_warn_always_enabled,
+    set_deterministic_debug_mode, set_float32_matmul_precision, set_flush_denormal,
+    set_num_interop_threads, set_warn_always, use_deterministic_algorithms,
+)
 from .threads import get_num_threads, set_num_threads
 from .type_info import finfo, iinfo
 
@@ -280,4 +288,4 @@ __version__ = "0.1.0"
 newaxis = None
 
 keep_freed_memory()
-__getattr__ = missing_in(__name__)
+__getattr__ = missing_in(__name__, later=["backends", "compiler", "hub", "jit", "testing"])

@@ -8,6 +8,7 @@ for, and only then gets its row.
 from __future__ import annotations
 
 import importlib
+import threading
 from types import ModuleType
 from typing import Any
 
@@ -64,8 +65,44 @@ class device:
     def __reduce__(self) -> tuple:
         return device, (self.type, self.index)
 
+    def __enter__(self) -> device:
+        """Inside, new tensors are made here unless they are told where."""
+        _default.before.append(_default.place)
+        _default.place = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _default.place = _default.before.pop()
+
 
 CPU = device("cpu")
+
+
+class _Default(threading.local):
+    """Where this thread makes new tensors that are not told where."""
+
+    place = CPU
+
+    def __init__(self) -> None:
+        self.before: list[device] = []
+
+
+_default = _Default()
+
+
+def get_default_device() -> device:
+    """Where new tensors are made that are not told where."""
+    return _default.place
+
+
+def set_default_device(device: Any) -> None:
+    """Make new tensors there from now on, in this thread; None is the CPU."""
+    _default.place = CPU if device is None else as_device(device)
+
+
+def as_device(place: Any) -> device:
+    """A device, its name or its index, as a device."""
+    return place if isinstance(place, device) else device(place)
 
 
 def array_module(array: Any) -> ModuleType:

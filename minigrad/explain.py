@@ -142,7 +142,7 @@ class remember_lines(ContextDecorator):
         mode.observer = self.before
         switches.add("watching", -1)
 
-    def remember(self, node: Node) -> None:
+    def remember(self, node: Node, outputs: Any) -> None:
         frame: Any = sys._getframe(1)
         while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
             frame = frame.f_back
@@ -201,7 +201,7 @@ class _Walk:
         self.accumulated: dict[str, Any] = {}
         self.targets: list[tuple[Sent, Node]] = []
 
-    def remember(self, node: Node) -> None:
+    def remember(self, node: Node, outputs: Any) -> None:
         """Nothing: no nodes are made while it runs."""
 
     def apply(self, node: Node, gradients: Any) -> Any:

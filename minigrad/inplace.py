@@ -81,7 +81,7 @@ def inplace(function: Callable, name: str | None = None, words: str | None = Non
                                             new=list(result._data.shape)))
         newest = write(self, result, start)
         if watched:
-            watch_since(start, newest)
+            watch_since(start, newest, self)
         return self
 
     functools.update_wrapper(call, function)

@@ -416,7 +416,7 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
         of = outputs if type(outputs) is tuple else (outputs,)
         node.results = tuple([(of[i]._data, version_of(of[i]), 0, i) for i in plan.results])
     if switches.watching:
-        watch(node)
+        watch(node, outputs)
     return outputs
 
 

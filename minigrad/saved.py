@@ -79,10 +79,10 @@ def hooks_in_force() -> Any:
     return None if isinstance(hooks, str) else hooks
 
 
-def watch(node: Node) -> None:
-    """Show a new node to whoever asked for it in this thread."""
+def watch(node: Node, outputs: Any = None) -> None:
+    """Show a new node, and the tensors that it made, to whoever asked for it in this thread."""
     if mode.observer is not None:
-        mode.observer.remember(node)
+        mode.observer.remember(node, outputs)
     hooks = hooks_in_force()
     if hooks is not None and (node.saved or node.results):
         _pack(node, hooks)
@@ -102,8 +102,9 @@ def unwatched(function: Callable, args: tuple, kwargs: dict) -> Any:
         mode.saved_hooks, mode.observer = kept
 
 
-def watch_since(start: int, newest: Node | None) -> None:
-    """Show all nodes behind `newest` that were made since `start`, the oldest first."""
+def watch_since(start: int, newest: Node | None, outputs: Any) -> None:
+    """Show all nodes behind `newest` that were made since `start`, the oldest first; `outputs` is
+    what the newest made."""
     found: set[Node] = set()
     stack = [newest] if newest is not None else []
     while stack:
@@ -112,7 +113,7 @@ def watch_since(start: int, newest: Node | None) -> None:
             found.add(node)
             stack += [edge[0] for edge in node.edges if edge is not None]
     for node in sorted(found, key=lambda node: -node.rank):
-        watch(node)
+        watch(node, outputs if node is newest else None)
 
 
 # --- packing -------------------------------------------------------------------------------------

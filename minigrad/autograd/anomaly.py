@@ -32,7 +32,7 @@ class Detection:
         self.check_nan = check_nan
         self.running: Node | None = None  # whose backward is running now
 
-    def remember(self, node: Node) -> None:
+    def remember(self, node: Node, outputs: Any) -> None:
         """Keep the lines of the program that lead to this node (not minigrad's own)."""
         node.metadata["traceback_"] = traceback.format_list(
             [frame for frame in _stack() if not frame.filename.startswith(_OWN_FOLDER)])

@@ -322,7 +322,7 @@ class Function:
                     for saved in ctx._to_save])
                 ctx._keep(final, node)
                 if switches.watching:
-                    watch(node)
+                    watch(node, tuple(final))
         return tuple(final) if several else final[0]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import dtypes
 from ..core import TensorBase, mode, wrap
-from ..device import ARRAY_MODULES, device, device_of, module_for
+from ..device import ARRAY_MODULES, device, device_of, get_default_device, module_for
 from ..inplace import inplace
 from ..out import fill as fill_out
 from ..primitive import derivative, primitive
@@ -99,8 +99,8 @@ def finished(array: Any, requires_grad: bool = False) -> Any:
 
 
 def library_on(place: Any) -> Any:
-    """The array library of a `device=` argument; None is the CPU."""
-    return np if place is None else module_for(device(place))
+    """The array library of a `device=` argument; None is the default device."""
+    return module_for(get_default_device() if place is None else device(place))
 
 
 # --- numbers as elements -------------------------------------------------------------------------

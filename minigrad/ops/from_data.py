@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes
 from ..core import TensorBase, wrap
 from ..device import device as device_type
-from ..device import move
+from ..device import get_default_device, move
 from .convert import item, to
 from .creation import dtype_argument, element, finished
 
@@ -44,6 +44,8 @@ def _tensor(name: str, data: Any, dtype: Any, device: Any, requires_grad: bool,
         array, copy = array_of(data, wanted), False
     if wanted is not None and array.dtype is not wanted.numpy:
         array, copy = array.astype(wanted.numpy), False
+    if device is None and get_default_device().type != "cpu":
+        device = get_default_device()
     if device is not None:
         moved = move(array, device_type(device))
         array, copy = moved, copy and moved is array
