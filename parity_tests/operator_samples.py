@@ -146,15 +146,16 @@ def _all_samples(name: str, dtype: torch.dtype, grad: bool, reference: bool) -> 
 
 def samples_of(op: Any, dtype: torch.dtype, grad: bool, limit: int) -> list:
     """At most `limit` of the operator's samples, spread evenly over all of them."""
-    return _spread(_all_samples(title(op), dtype, grad, False), limit)
+    return spread_evenly(_all_samples(title(op), dtype, grad, False), limit)
 
 
 def reference_samples_of(op: Any, dtype: torch.dtype, limit: int) -> list:
     """The same of the inputs by which torch compares its operators with NumPy's."""
-    return _spread(_all_samples(title(op), dtype, False, True), limit)
+    return spread_evenly(_all_samples(title(op), dtype, False, True), limit)
 
 
-def _spread(samples: list, limit: int) -> list:
+def spread_evenly(samples: list, limit: int) -> list:
+    """At most `limit` of them, from all over the list."""
     count = min(limit, len(samples))
     return [samples[i * len(samples) // count] for i in range(count)]
 
