@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import pickle
 import re
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 
 from parity_tests import harness
-from parity_tests.compare import RTOL, compare, graph_signature, normalise
+from parity_tests.compare import compare, graph_signature, normalise
 from parity_tests.harness import candidate
 from parity_tests.module_samples import (
     Sample,
@@ -32,13 +33,17 @@ from parity_tests.operator_levels import (
     Side,
     Tally,
     described,
+    random_like,
     same_error,
     same_gradients,
 )
-from parity_tests.operator_samples import flat, translated
+from parity_tests.operator_samples import translated
 
 # Samples per dtype: most entries have fewer than ten, the losses up to 857.
-FEW, SOME, MANY = 3, 6, 12
+FEW, SOME, MANY = 3, 8, 24
+
+# torch reads the integers of these as if they were contiguous, and what it finds makes it crash.
+CRASHES = {torch.nn.CTCLoss}
 
 
 # --- running both engines ------------------------------------------------------------------------
@@ -130,7 +135,7 @@ def same_tensors(got: Any, want: Any, where: str) -> None:
     assert list(got) == list(want), f"{where}: candidate {list(got)}, torch {list(want)}"
     for name, tensor in want.items():
         assert type(got[name]).__name__ == type(tensor).__name__, f"{where} {name}: type"
-        if not type(tensor).__name__.startswith("Uninitialized"):
+        if not is_shapeless(tensor):
             compare(got[name], tensor, f"{where} {name}")
 
 
@@ -163,7 +168,7 @@ def state(info: Any, tally: Tally) -> None:
         same_tensors(saved, reference, "saved")
         assert saved._metadata == reference._metadata, "versions"
         other = built(info, candidate(), sample, seed=1)
-        lazy = any(type(each).__name__.startswith("Uninitialized") for each in saved.values())
+        lazy = any(map(is_shapeless, saved.values()))
         keys = other.load_state_dict(saved if lazy else translated(dict(reference)))
         assert str(keys) == "<All keys matched successfully>"
         same_tensors(other.state_dict(), reference, "loaded")
@@ -194,7 +199,22 @@ def evaluate(info: Any, tally: Tally) -> None:
 def _gradients(info: Any, tally: Tally, twice: bool) -> None:
     for training in ((True, False) if info.train_and_eval_differ else (True,)):
         for ours, theirs in each_run(info, [torch.float64], SOME, training, tally, grad=True):
-            tally.comparisons += same_gradients(None, ours, theirs, twice)
+            try:
+                tally.comparisons += same_gradients(None, ours, theirs, twice)
+            except RuntimeError as refusal:  # torch has no second derivative of some losses
+                same_error(_refusal(ours, theirs), refusal)
+                tally.comparisons += 1
+
+
+def _refusal(ours: Run, theirs: Run) -> Exception | None:
+    """What the candidate says to the second derivative."""
+    try:
+        gradients = ours.gradients(translated(random_like(theirs.outputs, True)), True)
+        chosen = [i for i, each in enumerate(gradients) if each is not None and each.requires_grad]
+        ours.second_gradients(chosen, [candidate().ones_like(gradients[i]) for i in chosen])
+    except Exception as error:
+        return error
+    return None
 
 
 def gradient(info: Any, tally: Tally) -> None:
@@ -220,8 +240,9 @@ def graph(info: Any, tally: Tally) -> None:
 
 def layouts(info: Any, tally: Tally) -> None:
     """Inputs that are not contiguous, and their gradients."""
+    change = functools.partial(strided, integers=info.module_cls not in CRASHES)
     for ours, theirs in each_run(info, [torch.float64], FEW, True, tally, grad=True,
-                                 change=strided):
+                                 change=change):
         compare(ours.result, theirs.result)
         same_gradients(None, ours, theirs, twice=False)
         tally.comparisons += 1
@@ -262,28 +283,34 @@ def _failure(info: Any, lib: Any, sample: Sample) -> Exception | None:
 
 def copies(info: Any, tally: Tally) -> None:
     """`deepcopy` and `pickle`: copies with the same state and results, and memory of their own."""
-    for sample in samples_of(info, torch.float64, False, True, FEW):
-        with noting(info, sample, torch.float64):
-            reference = Run(torch, ready(info, torch, sample, torch.float64, True),
-                            sample.forward)
-            for duplicate in (copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))):
-                original = ready(info, candidate(), sample, torch.float64, True)
+    for sample in samples_of(info, torch.float32, False, True, FEW):
+        for duplicate in (copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))):
+            with noting(info, sample, torch.float32):
+                original, reference = (ready(info, lib, sample, torch.float32, True)
+                                       for lib in (candidate(), torch))
                 module = duplicate(original)
                 assert repr(module) == repr(original)
-                same_tensors(dict(module.named_parameters()), dict(original.named_parameters()),
-                             "copied parameter")
-                same_tensors(dict(module.named_buffers()), dict(original.named_buffers()),
-                             "copied buffer")
-                addresses = {each.data_ptr() for each in original.state_dict().values()
-                             if not type(each).__name__.startswith("Uninitialized")}
+                _same_state(module, original)
                 run = Run(candidate(), module, sample.forward)
-                if run.failed() or reference.failed():
-                    same_error(run.result, reference.result)
+                wanted = Run(torch, duplicate(reference), sample.forward)
+                if run.failed() or wanted.failed():
+                    same_error(run.result, wanted.result)
                 else:
-                    compare(run.result, reference.result, flags=False)
-                assert not addresses & {each.data_ptr() for each in module.state_dict().values()
-                                        if each.numel()}, "the copy shares memory"
+                    compare(run.result, wanted.result, flags=False)
             tally.comparisons += 1
+
+
+def _same_state(module: Any, original: Any) -> None:
+    """Parameters and buffers are equal, and not the same memory."""
+    for name in ("named_parameters", "named_buffers"):
+        same_tensors(dict(getattr(module, name)()), dict(getattr(original, name)()), "copied")
+    addresses = [{each.data_ptr() for each in lib.state_dict().values()
+                  if not is_shapeless(each) and each.numel()} for lib in (module, original)]
+    assert not addresses[0] & addresses[1], "the copy shares memory"
+
+
+def is_shapeless(tensor: Any) -> bool:
+    return type(tensor).__name__.startswith("Uninitialized")
 
 
 class Level(NamedTuple):

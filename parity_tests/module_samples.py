@@ -99,16 +99,32 @@ def each_tensor(change: Callable, value: Any) -> Any:
 
 
 def fresh(value: Any) -> Any:
-    """Leaves of their own: a run may write into its arguments."""
+    """Leaves of their own: a run may write into its arguments. One tensor given twice stays one."""
+    known: dict = {}
+
     def copied(tensor):
-        return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+        if id(tensor) not in known:
+            known[id(tensor)] = _leaf(tensor)
+        return known[id(tensor)]
 
     return each_tensor(copied, value)
 
 
-def strided(value: Any) -> Any:
-    """The same numbers, the tensors not contiguous."""
-    return each_tensor(lambda tensor: noncontiguous_like(tensor) if tensor.ndim else tensor, value)
+def _leaf(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy with the same strides, as `translated` makes it; an expanded one is only read."""
+    if 0 in tensor.stride():
+        return tensor.detach()
+    copy = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
+    return copy.copy_(tensor.detach()).requires_grad_(tensor.requires_grad)
+
+
+def strided(value: Any, integers: bool = True) -> Any:
+    """The same numbers, the tensors (those of `integers` too) not contiguous."""
+    def spread(tensor):
+        wanted = tensor.ndim and (integers or tensor.dtype.is_floating_point)
+        return noncontiguous_like(tensor) if wanted else tensor
+
+    return each_tensor(spread, value)
 
 
 def cast(value: Any, dtype: torch.dtype) -> Any:

@@ -184,27 +184,30 @@ def _fractional_starts(samples: np.ndarray, size: int, grid: int, kernel: int) -
     return rows
 
 
-def _fractional(xp, input, samples, kernel, grid):
+def _all_starts(samples: np.ndarray, sizes: tuple, grid: tuple, kernel: tuple) -> list:
     """The random numbers come last dimension first where there are two, first first of three."""
     spatial = len(grid)
-    rows = host(samples).reshape(-1, spatial)
+    rows = samples.reshape(-1, spatial)
     order = range(spatial)[::-1] if spatial == 2 else range(spatial)
-    starts = [_fractional_starts(rows[:, column], size, n, k) for column, size, n, k
-              in zip(order, input.shape[-spatial:], grid, kernel, strict=True)]
-    widths = [np.full(n, k) for n, k in zip(grid, kernel, strict=True)]
+    return [_fractional_starts(rows[:, column], size, n, k)
+            for column, size, n, k in zip(order, sizes, grid, kernel, strict=True)]
+
+
+def _fractional(xp, input, starts, kernel):
+    widths = [np.full(places.shape[1], k) for places, k in zip(starts, kernel, strict=True)]
     return _pool(xp, input, starts, widths)
 
 
 @primitive(name="fractional_max_pool2d", outputs=("result", "indices"),
            node_name="FractionalMaxPool2DBackward0")
-def _fractional2d(xp, input, samples, *, kernel, grid):
-    return _fractional(xp, input, samples, kernel, grid)
+def _fractional2d(xp, input, *, starts, kernel):
+    return _fractional(xp, input, starts, kernel)
 
 
 @primitive(name="fractional_max_pool3d", outputs=("result", "indices"),
            node_name="FractionalMaxPool3DBackward0")
-def _fractional3d(xp, input, samples, *, kernel, grid):
-    return _fractional(xp, input, samples, kernel, grid)
+def _fractional3d(xp, input, *, starts, kernel):
+    return _fractional(xp, input, starts, kernel)
 
 
 with_backward(_fractional2d, "FractionalMaxPool2D", 2)
@@ -229,16 +232,32 @@ def _fractional_pool(function: Any, spatial: int, input: Any, kernel_size: Any, 
     if len(shape) not in (spatial + 1, spatial + 2):
         raise RuntimeError(f"{name}: Expected {spatial + 1}D or {spatial + 2}D tensor, but got: "
                            f"{list(shape)}")
+    batch, channels = (1, *shape)[-spatial - 2:][:2]
     if samples is None:
-        batch = 1 if len(shape) == spatial + 1 else shape[0]
-        samples = rand(batch, shape[-spatial - 1], spatial, dtype=input.dtype,
-                       device=input.device)
+        samples = rand(batch, channels, spatial, dtype=input.dtype, device=input.device)
+    _check_samples(samples, input, batch, channels, spatial)
     for size, n, k, word in zip(shape[-spatial:], grid, kernel,
                                 ("time", "height", "width")[-spatial:], strict=True):
         if n + k - 1 > size:
             raise RuntimeError(f"{name}(): pool {word} {k} too large relative to input {word} "
                                f"{size}")
-    return function(input, samples, kernel=kernel, grid=grid)
+    starts = _all_starts(host(samples._data)[:batch], shape[-spatial:], grid, kernel)
+    return function(input, starts=starts, kernel=kernel)
+
+
+def _check_samples(samples: Any, input: Any, batch: int, channels: int, spatial: int) -> None:
+    expects = "Expect _random_samples"
+    if samples._data.dtype is not input._data.dtype:
+        raise RuntimeError(f"{expects} to have the same dtype as input")
+    if samples._data.ndim != 3:
+        raise RuntimeError(f"{expects} to have 3 dimensions, got {samples._data.ndim}")
+    rows, columns, numbers = samples._data.shape
+    if rows < batch:
+        raise RuntimeError(f"{expects}.size(0) no less then input batch size.")
+    if columns != channels:
+        raise RuntimeError(f"{expects}.size(1) equals to input channel size.")
+    if numbers != spatial:
+        raise RuntimeError(f"{expects}.size(2) equals to {spatial}; got {numbers}.")
 
 
 def fractional_max_pool2d_with_indices(

@@ -201,9 +201,12 @@ def check_volume(name: str, shape: tuple) -> None:
 def _check_input(input: Any, spatial: int) -> None:
     shape = input._data.shape
     lead = len(shape) - spatial
-    if spatial == 3 and lead in (1, 2):
+    if lead not in (1, 2):
+        raise RuntimeError(f"non-empty {spatial + 1}D or {spatial + 2}D (batch mode) tensor "
+                           "expected for input")
+    if spatial == 3:
         check_volume("max_pool3d_with_indices_out_cpu_template", shape)
-    if lead not in (1, 2) or 0 in shape[lead - 1:]:
+    if 0 in shape[lead - 1:]:
         raise RuntimeError(f"Expected {spatial + 1}D or {spatial + 2}D (batch mode) tensor with "
                            f"optional 0 dim batch size for input, but got:{list(shape)}")
 

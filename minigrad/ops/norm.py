@@ -19,13 +19,10 @@ from ..out import takes_out
 from ..primitive import joint_derivative, primitive
 from ..type_info import finfo
 from .arithmetic import add_number
-from .avg_pooling import avg_pool2d, avg_pool3d
-from .padding import pad
 from .reduction import vector_norm
 from .softmax import dots_along, row_sums
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm",
-           "normalize", "rms_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
 
 # --- rows: mean 0 and variance 1 in each ---------------------------------------------------------
 
@@ -298,6 +295,9 @@ def batch_norm(input: Any, running_mean: Any = None, running_var: Any = None, we
     if training and count == 1:
         raise ValueError("Expected more than 1 value per channel when training, got input size "
                          f"{input.size()}")
+    if eps < 0 or training and eps == 0:
+        least, when = ("positive", " during training") if training else ("non-negative", "")
+        raise ValueError(f"batch_norm eps must be {least}{when}, but got {eps}")
     if not input._data.size:
         result = input.clone()
         result = result if weight is None else result * weight[0]
@@ -353,26 +353,3 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12,
               out: Any = None) -> Any:
     r"""$x / \max(\|x\|_p, \epsilon)$ along `dim`."""
     return input / vector_norm(input, p, dim, True).clamp_min(eps).expand_as(input)
-
-
-# --- across channels -----------------------------------------------------------------------------
-
-def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75,
-                        k: float = 1.0) -> Any:
-    r"""$x_c \,(k + \frac{\alpha}{n}\sum_{c'} x_{c'}^2)^{-\beta}$ over n = `size` neighbouring
-    channels: an average pooling along the channels."""
-    shape = input._data.shape
-    if len(shape) < 3:
-        raise ValueError("Expected 3D or higher dimensionality                          input "
-                         f"(got {len(shape)} dimensions)")
-    if not input._data.size:
-        return input
-    square = input.mul(input)
-    ends = (size // 2, (size - 1) // 2)
-    if len(shape) == 3:
-        padded = pad(square.unsqueeze(1), (0, 0, *ends))
-        mean = avg_pool2d(padded, (size, 1), stride=1).squeeze(1)
-    else:
-        padded = pad(square.view(shape[0], 1, *shape[1:3], -1), (0, 0, 0, 0, *ends))
-        mean = avg_pool3d(padded, (size, 1, 1), stride=1).squeeze(1).view(shape)
-    return input / mean.mul(alpha).add(k).pow(beta)

@@ -186,7 +186,8 @@ def gaussian_nll_loss(input: Any, target: Any, var: Any, full: bool = False, eps
     if var._data.shape != input._data.shape:
         if input._data.shape[:-1] == var._data.shape:
             var = var.unsqueeze(-1)
-        elif input._data.shape[:-1] != var._data.shape[:-1] or var._data.shape[-1] != 1:
+        elif var._data.ndim != input._data.ndim or sum(v for n, v in zip(
+                input._data.shape, var._data.shape, strict=True) if n != v) != 1:
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")

@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import functional as F
 from .. import init
-from ..parameter import Parameter
+from ..parameter import Parameter, UninitializedParameter
+from .lazy import LazyModuleMixin
 from .module import Module
 
 
@@ -83,3 +84,34 @@ class Bilinear(Module):
     def extra_repr(self) -> str:
         return (f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
                 f"out_features={self.out_features}, bias={self.bias is not None}")
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """Linear of as many input features as the first input has."""
+
+    cls_to_become = Linear
+
+    def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+                 ) -> None:
+        super().__init__(0, 0, False)
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.out_features = out_features
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        if not self.has_uninitialized_params() and self.in_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Any) -> None:
+        found = input.shape[-1]
+        if self.has_uninitialized_params():
+            self.in_features = found
+            self._materialize(weight=(self.out_features, found), bias=(self.out_features,))
+            self.reset_parameters()
+        if self.in_features == 0:  # the weight came from a state_dict
+            if found != self.weight.shape[-1]:
+                raise AssertionError(
+                    f"The in_features inferred from input: {found} is not equal to in_features "
+                    f"from self.weight: {self.weight.shape[-1]}")
+            self.in_features = found

@@ -11,6 +11,7 @@ from ...core import TensorBase
 from ...device import device as device_class
 from ...dtypes import dtype as dtype_class
 from ...layout import memory_format as format_class
+from ..parameter import is_lazy
 
 _FORMS = """to() received an invalid combination of arguments - got ({got}), but expected one of:
  * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = \
@@ -71,11 +72,13 @@ class ModuleConversion:
             if parameter is None:
                 continue
             with no_grad():
-                parameter.data = fn(parameter)
+                parameter.data = fn(parameter.data if is_lazy(parameter) else parameter)
                 if parameter.grad is not None:
                     parameter.grad.data = fn(parameter.grad)
         for name, buffer in self._buffers.items():
-            if buffer is not None:
+            if is_lazy(buffer):
+                buffer.data = fn(buffer.data)
+            elif buffer is not None:
                 self._buffers[name] = fn(buffer)
         return self
 

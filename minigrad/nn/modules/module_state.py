@@ -10,7 +10,7 @@ from typing import Any
 from ...autograd.grad_mode import no_grad
 from ...core import TensorBase
 from ...hooks import Hooks, RemovableHandle
-from ..parameter import Parameter
+from ..parameter import Parameter, is_lazy
 
 EXTRA_STATE = "_extra_state"
 REPORT = (" Please file an issue at https://github.com/pytorch/pytorch/issues/new?template="
@@ -134,7 +134,8 @@ class ModuleState:
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         for name, tensor in self._persistent().items():
-            destination[prefix + name] = tensor if keep_vars else tensor.detach()
+            kept = keep_vars or is_lazy(tensor)
+            destination[prefix + name] = tensor if kept else tensor.detach()
         if self._has_extra_state("get_extra_state"):
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
@@ -227,9 +228,10 @@ class ModuleState:
             return (f'While copying the parameter named "{key}", expected torch.Tensor or '
                     f"Tensor-like object from checkpoint but received {type(given)}")
         loaded: Any = given
-        if own.dim() == 0 and loaded.dim() == 1 and loaded.shape[0] == 1:
+        shapeless = is_lazy(own)
+        if not (shapeless or is_lazy(loaded)) and own.dim() == 0 and loaded.shape == (1,):
             loaded = loaded[0]  # scalars were saved with one dimension once
-        if loaded.shape != own.shape:
+        if not shapeless and loaded.shape != own.shape:
             return (f"size mismatch for {key}: copying a param with shape {loaded.shape} from "
                     f"checkpoint, the shape in current model is {own.shape}.")
         try:
