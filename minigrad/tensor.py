@@ -235,7 +235,7 @@ class Tensor(TensorBase):
 
     # --- memory
     as_strided = strided.as_strided
-    copy_ = inplace(strided.copy)
+    copy_ = convert.copy_
     _same_view = strided.same_view
 
     # --- pointwise, comparison, activation

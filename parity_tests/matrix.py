@@ -47,6 +47,20 @@ SECTIONS = [
         "promotion": "all pairs of dtypes",
         "extremal": "nan, infinities, huge and tiny numbers",
     }, "test_operators:expected_cells"),
+    Section("Modules", "module", "its own module database", "test_module_db.py", {
+        "construct": "parameters and buffers from the same seed",
+        "repr": "what is printed",
+        "state": "`state_dict`: names, values, loading",
+        "train": "results in training, buffers, random numbers",
+        "eval": "the same in evaluation",
+        "gradient": "of every input and parameter",
+        "second": "the gradient's gradient",
+        "graph": "names of the nodes and their edges",
+        "layouts": "strided inputs and their gradients",
+        "dtypes": "16-bit floats, complex numbers",
+        "errors": "class and words of exceptions",
+        "copies": "`deepcopy` and `pickle`",
+    }, "test_module_db:expected_cells"),
 ]
 EQUAL, GAP, WRONG = "equal", "gap", "wrong"
 

@@ -58,9 +58,14 @@ def built(info: Any, lib: Any, sample: Sample, seed: int = 0) -> Any:
 def ready(info: Any, lib: Any, sample: Sample, dtype: torch.dtype, training: bool) -> Any:
     """The module, built, converted and put where the candidate is on trial."""
     module = built(info, lib, sample)
-    if lib is not torch and harness.DEVICE != "cpu":
-        module = module.to("cuda")
+    if lib is not torch:
+        module = placed(module)
     return module.to(dtype if lib is torch else translated(dtype)).train(training)
+
+
+def placed(module: Any) -> Any:
+    """The candidate's module, on the device on trial."""
+    return module if harness.DEVICE == "cpu" else module.to("cuda")
 
 
 class Run(Side):
@@ -291,7 +296,7 @@ def copies(info: Any, tally: Tally) -> None:
                 module = duplicate(original)
                 assert repr(module) == repr(original)
                 _same_state(module, original)
-                run = Run(candidate(), module, sample.forward)
+                run = Run(candidate(), placed(module), sample.forward)
                 wanted = Run(torch, duplicate(reference), sample.forward)
                 if run.failed() or wanted.failed():
                     same_error(run.result, wanted.result)
@@ -316,7 +321,6 @@ def is_shapeless(tensor: Any) -> bool:
 class Level(NamedTuple):
     compare: Callable[[Any, Tally], None]
     applies: Callable[[Any], bool]
-    text: str
 
 
 def _always(info: Any) -> bool:
@@ -324,18 +328,16 @@ def _always(info: Any) -> bool:
 
 
 LEVELS = {
-    "construct": Level(construct, _always, "parameters and buffers from the same seed"),
-    "repr": Level(representation, _always, "what is printed"),
-    "state": Level(state, _always, "`state_dict`: names, values, loading"),
-    "train": Level(train, _always, "results in training, buffers, random numbers"),
-    "eval": Level(evaluate, _always, "the same in evaluation"),
-    "gradient": Level(gradient, _always, "of every input and parameter"),
-    "second": Level(second_gradient, lambda info: info.supports_gradgrad,
-                    "the gradient's gradient"),
-    "graph": Level(graph, _always, "names of the nodes and their edges"),
-    "layouts": Level(layouts, _always, "strided inputs and their gradients"),
-    "dtypes": Level(other_dtypes, _always, "16-bit floats, complex numbers"),
-    "errors": Level(errors, lambda info: info.module_error_inputs_func is not None,
-                    "class and words of exceptions"),
-    "copies": Level(copies, _always, "`deepcopy` and `pickle`"),
+    "construct": Level(construct, _always),
+    "repr": Level(representation, _always),
+    "state": Level(state, _always),
+    "train": Level(train, _always),
+    "eval": Level(evaluate, _always),
+    "gradient": Level(gradient, _always),
+    "second": Level(second_gradient, lambda info: info.supports_gradgrad),
+    "graph": Level(graph, _always),
+    "layouts": Level(layouts, _always),
+    "dtypes": Level(other_dtypes, _always),
+    "errors": Level(errors, lambda info: info.module_error_inputs_func is not None),
+    "copies": Level(copies, _always),
 }

@@ -73,7 +73,7 @@ _SHAPELESS = (
     "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
     "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. "
     "Call `forward` to initialize the parameters before accessing their attributes.")
-_slot: Any = TensorBase._data  # where every tensor keeps its array
+_slot: Any = vars(TensorBase)["_data"]  # where every tensor keeps its array
 
 
 class UninitializedTensorMixin(TensorBase):
@@ -86,21 +86,8 @@ class UninitializedTensorMixin(TensorBase):
         from ..ops.creation import empty
         made = empty(shape, device=self.device if device is None else device,
                      dtype=self.dtype if dtype is None else dtype)
-        self.__class__ = self.cls_to_become  # type: ignore[assignment]
+        self.__class__ = self.cls_to_become
         self._data = made._data
-
-    @property
-    def _data(self) -> Any:  # type: ignore[override]  # every op asks for it
-        raise ValueError(
-            "Attempted to use an uninitialized parameter in an op. This error happens when you "
-            "are using a `LazyModule` or explicitly manipulating "
-            f"`torch.nn.parameter.{type(self).__name__}` objects. When using LazyModules Call "
-            "`forward` with a dummy batch to initialize the parameters before calling torch "
-            "functions")
-
-    @_data.setter
-    def _data(self, array: Any) -> None:
-        _slot.__set__(self, array)
 
     @property
     def data(self) -> Any:
@@ -132,16 +119,28 @@ class UninitializedTensorMixin(TensorBase):
         """Nothing is there to copy to; loading the state of a lazy module ends here."""
         return self
 
-    def __repr__(self) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
         return f"<{type(self).__name__}>"
 
     def __deepcopy__(self, memo: dict) -> Any:
         if id(self) not in memo:
-            memo[id(self)] = type(self)(self.requires_grad, self.device, self.dtype)
+            memo[id(self)] = _shapeless(type(self), self.requires_grad, self.device, self.dtype)
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
         return type(self), (self.requires_grad,)
+
+
+def _refuse(self: Any) -> Any:
+    """Every op asks for the array: so none takes the tensor."""
+    raise ValueError(
+        "Attempted to use an uninitialized parameter in an op. This error happens when you are "
+        "using a `LazyModule` or explicitly manipulating "
+        f"`torch.nn.parameter.{type(self).__name__}` objects. When using LazyModules Call "
+        "`forward` with a dummy batch to initialize the parameters before calling torch functions")
+
+
+UninitializedTensorMixin._data = property(_refuse, _slot.__set__)
 
 
 def is_lazy(param: Any) -> bool:
@@ -154,7 +153,7 @@ def _shapeless(cls: type, requires_grad: bool, device: Any, dtype: Any) -> Any:
     return adopt(cls, empty(0, device=device, dtype=dtype), requires_grad)
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
     """A parameter whose shape a lazy module will learn from its first input."""
 
     cls_to_become = Parameter
@@ -166,7 +165,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
         """Nothing is left to do: `__new__` has made the leaf."""
 
 
-class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):  # type: ignore[misc]
     """A buffer whose shape a lazy module will learn from its first input."""
 
     cls_to_become = Tensor

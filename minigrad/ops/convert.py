@@ -10,8 +10,9 @@ from .. import device as devices
 from .. import dtypes
 from ..core import TensorBase, mode, version_of, wrap
 from ..device import device, host
+from ..inplace import inplace
 from ..primitive import derivative, primitive
-from .strided import has_channels_last
+from .strided import copy, has_channels_last
 
 _RANKS = {"channels_last": 4, "channels_last_3d": 5}
 
@@ -116,6 +117,16 @@ def cpu(input: Any, memory_format: Any = None) -> Any:
 def cuda(input: Any, device: Any = None, non_blocking: bool = False) -> Any:
     """The tensor on a GPU (the current one by default)."""
     return to(input, devices.device("cuda") if device is None else device)
+
+
+_copy_ = inplace(copy, "copy_")
+
+
+def copy_(input: Any, src: Any, non_blocking: bool = False) -> Any:
+    """Write `src` over `input`, whatever its dtype and device."""
+    if isinstance(src, TensorBase) and type(src._data) is not type(input._data):
+        src = to(src, input.device)
+    return _copy_(input, src)
 
 
 def _caster(dtype: dtypes.dtype, doc_name: str) -> Any:

@@ -107,7 +107,8 @@ class _Conv(_ConvNd):
         if self.padding == "same":
             total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             return [width for t in reversed(total) for width in (t // 2, t - t // 2)]
-        return [width for width in reversed(self.padding) for _ in range(2)]
+        widths: Any = self.padding
+        return [width for width in reversed(widths) for _ in range(2)]
 
     def _conv_forward(self, input: Any, weight: Any, bias: Any) -> Any:
         padding = self.padding
