@@ -45,7 +45,10 @@ from .inplace_functions import (
     square_, tan_, tanh_, trunc_, xlogy_,
 )
 from .ops.activation import (
-    celu, hardshrink, prelu, relu, rrelu, selu, threshold,
+    hardshrink, prelu, relu, rrelu, threshold,
+)
+from .ops.activation_inplace import (
+    celu_, relu_, rrelu_, selu_, threshold_,
 )
 from .ops.activation_inplace import (
     celu_, rrelu_, selu_, threshold_,
@@ -120,6 +123,9 @@ from .ops.einsum import (
 )
 from .ops.embedding_bag import (
     embedding_bag,
+)
+from .ops.exponential_units import (
+    celu, selu,
 )
 from .ops.extremes import (
     amax, amin, aminmax, argmax, argmin, max, min,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from ..ops.activation import (
-    celu,
-    elu,
     gelu,
     glu,
     hardshrink,
@@ -18,7 +16,6 @@ from ..ops.activation import (
     relu,
     relu6,
     rrelu,
-    selu,
     sigmoid,
     silu,
     softplus,
@@ -82,6 +79,7 @@ from ..ops.dropout import (
 )
 from ..ops.embedding import embedding, one_hot
 from ..ops.embedding_bag import bag_of_embeddings as embedding_bag
+from ..ops.exponential_units import celu, elu, selu
 from ..ops.grid_sampling import affine_grid, grid_sample
 from ..ops.interpolation import interpolate, upsample, upsample_bilinear, upsample_nearest
 from ..ops.local_response_norm import local_response_norm

@@ -19,8 +19,8 @@ from .joining import cat
 from .pointwise import sigmoid, tanh
 
 __all__ = [
-    "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "leaky_relu", "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid",
+    "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "leaky_relu", "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "sigmoid",
     "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold"]
 
 
@@ -76,6 +76,14 @@ def relu6(input: Any, inplace: bool = False) -> Any:
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
+def written_over(function: Any, **rules: Any) -> Any:
+    """The in-place form of an op whose node is another one then (ThresholdBackward1), because its
+    rule reads what is still there afterwards: the result."""
+    op = primitive(function.op.kernel, name=function.op.name, overload=1)
+    derivative(op, **rules)
+    return in_place(op)
+
+
 @primitive(name="threshold")
 def _threshold(xp, input, *, threshold, value):
     return xp.where(input <= threshold, input.dtype.type(value), input)
@@ -85,9 +93,14 @@ derivative(_threshold, input=lambda g, input, threshold: threshold_backward(
     g, input, threshold=threshold))
 
 
+_threshold_ = written_over(_threshold, input=lambda g, input, threshold: threshold_backward(
+    g, input, threshold=threshold))
+
+
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
     """$a$ where it is above the threshold, `value` elsewhere."""
-    return _finish(_threshold, input, inplace, threshold=threshold, value=value)
+    run = _threshold_ if inplace else _threshold
+    return run(input, threshold=threshold, value=value)
 
 
 def _finish(function: Any, input: Any, inplace: bool, **values: Any) -> Any:
@@ -112,9 +125,24 @@ derivative(leaky_relu_backward, grad_output=lambda g, input, negative_slope: lea
     g, input, negative_slope=negative_slope))
 
 
+def _leaky_relu_rule(g, result, negative_slope):
+    if negative_slope < 0:
+        raise RuntimeError(NOT_FROM_RESULT.format("leakyReLu") + (
+            " File an issue at https://github.com/pytorch/pytorch if you do require supporting "
+            "in-place leakRelu backward calculation with negative slope"))
+    return leaky_relu_backward(g, result, negative_slope=negative_slope)
+
+
+NOT_FROM_RESULT = (  # whose sign then no longer tells that of the input
+    "In-place {} backward calculation is triggered with a negative slope which is not supported. "
+    "This is caused by calling in-place forward function with a negative slope, please call "
+    "out-of-place version instead.")
+_leaky_relu_ = written_over(_leaky_relu, input=_leaky_relu_rule)
+
+
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """$a$ where positive, else $a$ times a small slope."""
-    return _finish(_leaky_relu, input, inplace, negative_slope=negative_slope)
+    return (_leaky_relu_ if inplace else _leaky_relu)(input, negative_slope=negative_slope)
 
 
 def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
@@ -128,7 +156,8 @@ def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool
     low, high = float(data.dtype.type(lower)), float(data.dtype.type(upper))
     noise[chosen] = (default_generator.u53(int(chosen.sum())) * (high - low) + low if training
                      else (lower + upper) / 2)
-    return _finish(_rrelu_with_noise, input, inplace, noise=wrap(move(noise, input.device)))
+    run = _rrelu_ if inplace else _rrelu_with_noise
+    return run(input, noise=wrap(move(noise, input.device)))
 
 
 @primitive(name="rrelu_with_noise")
@@ -138,6 +167,7 @@ def _rrelu_with_noise(xp, input, *, noise):
 
 
 derivative(_rrelu_with_noise, input=lambda g, noise: g * noise)
+_rrelu_ = written_over(_rrelu_with_noise, input=lambda g, noise: g * noise)
 
 
 def prelu(input: Any, weight: Any) -> Any:
@@ -183,41 +213,6 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0,
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
     return _finish(_hardtanh, input, inplace, min_val=min_val, max_val=max_val)
-
-
-# --- exponential units ---------------------------------------------------------------------------
-
-@primitive(name="elu")
-def _elu(xp, input, *, alpha, scale, input_scale):
-    r"""$y = s\,a$ for $a > 0$, else $s\,\alpha(e^{k a} - 1)$."""
-    t = input.dtype.type
-    low = xp.expm1(xp.minimum(input, t(0)) * t(input_scale)) * t(alpha * scale)
-    return xp.where(input > 0, input * t(scale), low)
-
-
-_celu = primitive(_elu.op.kernel, name="celu")
-for _op in (_elu, _celu):
-    derivative(_op, input=lambda g, input, alpha, scale, input_scale: g * (
-        (input * input_scale).exp() * (alpha * scale * input_scale)).masked_fill(
-            input > 0, 0).add((input > 0).to(input.dtype) * scale))
-
-
-def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
-    r"""$a$ where positive, else $\alpha(e^a - 1)$."""
-    return _finish(_elu, input, inplace, alpha=alpha, scale=1, input_scale=1)
-
-
-def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
-    r"""$a$ where positive, else $\alpha(e^{a/\alpha} - 1)$."""
-    if alpha == 0:
-        raise RuntimeError("ZeroDivisionError")
-    return _finish(_celu, input, inplace, alpha=alpha, scale=1, input_scale=1 / alpha)
-
-
-def selu(input: Any, inplace: bool = False) -> Any:
-    """`elu` with the two constants that keep mean 0 and variance 1 from layer to layer."""
-    return _finish(_elu, input, inplace, alpha=1.6732632423543772848170429916717,
-                   scale=1.0507009873554804934193349852946, input_scale=1)
 
 
 # --- smooth gates --------------------------------------------------------------------------------

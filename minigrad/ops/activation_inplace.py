@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import activation
+from . import activation, exponential_units
 from .activation import relu_
 
 __all__ = ["celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu_", "threshold_"]
@@ -12,12 +12,12 @@ __all__ = ["celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu
 
 def celu_(input: Any, alpha: float = 1.0) -> Any:
     """In-place version of `celu`."""
-    return activation.celu(input, alpha, inplace=True)
+    return exponential_units.celu(input, alpha, inplace=True)
 
 
 def elu_(input: Any, alpha: float = 1.0) -> Any:
     """In-place version of `elu`."""
-    return activation.elu(input, alpha, inplace=True)
+    return exponential_units.elu(input, alpha, inplace=True)
 
 
 def hardtanh_(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
@@ -37,7 +37,7 @@ def rrelu_(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: boo
 
 def selu_(input: Any) -> Any:
     """In-place version of `selu`."""
-    return activation.selu(input, inplace=True)
+    return exponential_units.selu(input, inplace=True)
 
 
 def threshold_(input: Any, threshold: float, value: float) -> Any:

@@ -106,7 +106,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """A copy of `input` with `result[index[i]] = source[i]`, along dimension `dim`."""
     dim = wrap_dim(dim, input._data.ndim)
     check_index(index, (input._data.shape or (1,))[dim], dim)
-    return _index_copy(input, index, source, dim=dim)
+    return _index_copy(input, index.reshape(-1), source, dim=dim)
 
 
 @primitive(promote="exact", name="index_fill")
