@@ -65,14 +65,14 @@ def _group_norm(xp, input, weight=None, bias=None, *, sizes, groups, eps):
     return result.reshape(input.shape), mean, rstd
 
 
-def _group_norm_rule(grads, input, weight, sizes, groups, eps, needs):
+def _group_norm_rule(grads, input, weight, mean, rstd, sizes, groups, eps, needs):
     r"""`norm.group_norm`'s, and what comes in through the statistics $\mu$ and $r = 1 / \sigma$:
     $(\bar\mu - \bar r\,r^3 (x - \mu)) / n$."""
     g, of_mean, of_rstd = grads
     found = [None, None, None]
     if g is not None:
-        found = norm._group_norm_rule([g.reshape(sizes)], input.reshape(sizes), weight, groups, eps,
-                                      needs)
+        found = norm._group_norm_rule([g.reshape(sizes)], input.reshape(sizes), weight, mean, rstd,
+                                      groups, eps, needs)
     if needs[0] and (of_mean is not None or of_rstd is not None):
         rows = input.reshape(sizes[0], groups, math.prod(sizes[1:]) // groups)
         centred = rows - rows.mean(-1, True)
@@ -81,8 +81,8 @@ def _group_norm_rule(grads, input, weight, sizes, groups, eps, needs):
         if of_mean is not None:
             total = total + of_mean.unsqueeze(-1) / count
         if of_rstd is not None:
-            rstd = (centred * centred).mean(-1, True).add(eps).rsqrt()
-            total = total - of_rstd.unsqueeze(-1) * rstd.pow(3) * centred / count
+            scale = (centred * centred).mean(-1, True).add(eps).rsqrt()
+            total = total - of_rstd.unsqueeze(-1) * scale.pow(3) * centred / count
         found[0] = total
     return [None if found[0] is None else found[0].reshape(input.shape), *found[1:]]
 

@@ -187,8 +187,42 @@ def _group_norm(xp, input, weight=None, bias=None, *, groups, eps):
     return result, mean.reshape(input.shape[0], groups), rstd.reshape(input.shape[0], groups)
 
 
-def _group_norm_rule(grads, input, weight, groups, eps, needs):
+@primitive(name="native_group_norm_backward", outputs=("grad_input", "grad_weight", "grad_bias"))
+def _group_norm_backward(xp, grad_output, input, weight, mean, rstd, *, groups, output_mask):
+    r"""With $s_c = \sum \bar y x$ and $b_c = \sum \bar y$ of each sample's channel all else is
+    small: $\bar x$ is $\bar y$ and $x$, each times a number for its channel or group, plus one."""
+    batch, channels = input.shape[:2]
+    number = input.dtype.type
+    rows = (batch, groups, channels // groups, math.prod(input.shape[2:]))
+    g, x = (xp.ascontiguousarray(each).reshape(rows) for each in (grad_output, input))
+    dots, sums = dots_along(xp, g, x, 3), row_sums(xp, g)
+    mean, rstd = mean.reshape(batch, groups, 1, 1), rstd.reshape(batch, groups, 1, 1)
+    dx = dw = db = xp.zeros(0, input.dtype)
+    if output_mask[1]:
+        dw = ((dots - sums * mean) * rstd).sum(axis=0).reshape(channels)
+    if output_mask[2]:
+        db = sums.sum(axis=0).reshape(channels)
+    if output_mask[0]:
+        slope = rstd
+        if weight is not None:
+            weight = weight.reshape(1, *rows[1:3], 1)
+            slope = rstd * weight
+            dots, sums = dots * weight, sums * weight
+        count = number(rows[2] * rows[3])
+        dots, sums = dots.sum(axis=2, keepdims=True), sums.sum(axis=2, keepdims=True)
+        curve = (sums * mean - dots) * rstd ** 3 / count
+        dx = g * slope
+        dx += x * curve
+        dx -= curve * mean + sums * rstd / count
+        dx = dx.reshape(input.shape)
+    return dx, dw, db
+
+
+def _group_norm_rule(grads, input, weight, mean, rstd, groups, eps, needs):
     g, shape = grads[0], input._data.shape
+    if _fused(input, weight):
+        return _wanted(needs, _group_norm_backward(
+            g, input, weight, mean, rstd, groups=groups, output_mask=needs))
     along = (shape[1], *[1] * (len(shape) - 2))
     rows = input.reshape(shape[0], groups, math.prod(shape[1:]) // groups)
     centred = rows - rows.mean(-1, True)
@@ -200,6 +234,15 @@ def _group_norm_rule(grads, input, weight, groups, eps, needs):
     return [None if dx is None else dx.reshape(shape),
             None if dw is None else dw.reshape(shape).sum(others),
             g.sum(others) if needs[2] else None]
+
+
+def _fused(input, weight):
+    """Whether the closed form will do: nobody differentiates it, and one dtype holds all of it."""
+    return not mode.grad and (weight is None or weight._data.dtype is input._data.dtype)
+
+
+def _wanted(needs, gradients):
+    return [gradient if need else None for need, gradient in zip(needs, gradients, strict=True)]
 
 
 joint_derivative(_group_norm, ("input", "weight", "bias"), _group_norm_rule)
@@ -239,12 +282,8 @@ def _batch_norm(xp, input, weight=None, bias=None, running_mean=None, running_va
                 training, eps):
     r"""$y = \frac{x - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}\,w_c + b_c$ for each channel c, with the
     batch's own mean and variance in training, else the running ones."""
-    axes = _all_but_channels(input.ndim)
     along = (-1, *[1] * (input.ndim - 2))
-    if training:
-        mean, variance = _moments(xp, input, axes, along)
-    else:
-        mean, variance = running_mean, running_var
+    mean, variance = _moments(xp, input) if training else (running_mean, running_var)
     rstd = (1 / xp.sqrt(variance + variance.dtype.type(eps))).astype(input.dtype, copy=False)
     slope = rstd if weight is None else rstd * weight
     offset = -mean * slope if bias is None else bias - mean * slope
@@ -253,19 +292,72 @@ def _batch_norm(xp, input, weight=None, bias=None, running_mean=None, running_va
     return result, mean, rstd, variance
 
 
-def _all_but_channels(ndim):
-    return tuple([d for d in range(ndim) if d != 1])
+_EXACT = 1 << 14  # up to so many elements sums in float64, which torch always takes, cost nothing
 
 
-def _moments(xp, input, axes, along):
-    mean = input.mean(axis=axes)
-    centred = input - mean.reshape(along)
-    return mean, xp.mean(xp.multiply(centred, centred, out=centred), axis=axes)
+def _moments(xp, input):
+    """Mean and variance of each channel."""
+    images = input.astype("d") if input.size <= _EXACT and input.dtype.char == "f" else input
+    images = _as_images(xp, images)
+    count = input.dtype.type(input.size // input.shape[1])
+    mean = _channel_sums(xp, images) / count
+    centred = images - mean[:, None]
+    variance = _channel_dots(xp, centred, centred) / count
+    return mean.astype(input.dtype, copy=False), variance.astype(input.dtype, copy=False)
 
 
-def _batch_norm_rule(grads, input, weight, running_mean, running_var, training, eps, needs):
+def _as_images(xp, array):
+    """(N, C, positions)."""
+    return xp.ascontiguousarray(array).reshape(*array.shape[:2], math.prod(array.shape[2:]))
+
+
+def _channel_sums(xp, images):
+    """The sum of each channel over all samples and positions."""
+    if images.shape[2] == 1:  # a product with ones is BLAS's work
+        return xp.ones(len(images), images.dtype) @ images[:, :, 0]
+    return row_sums(xp, images).sum(axis=0)[:, 0]
+
+
+def _channel_dots(xp, a, b):
+    """The sum of a b of each channel."""
+    if a.shape[2] == 1:
+        return _channel_sums(xp, a * b)
+    return dots_along(xp, a, b, 2).sum(axis=0)[:, 0]
+
+
+@primitive(name="native_batch_norm_backward", outputs=("grad_input", "grad_weight", "grad_bias"))
+def _batch_norm_backward(xp, grad_output, input, weight, mean, rstd, *, training, output_mask):
+    r"""$\bar x = \frac w\sigma(\bar y - \tfrac1n\sum\bar y - \tfrac1n\hat x\sum\bar y\hat x)$ for
+    each channel; in evaluation only its first term."""
+    g, x = _as_images(xp, grad_output), _as_images(xp, input)
+    slope = (rstd if weight is None else rstd * weight)[:, None]
+    dx = dw = db = xp.zeros(0, input.dtype)
+    sums = _channel_sums(xp, g)
+    if output_mask[2]:
+        db = sums
+    if output_mask[1] or training:
+        dx = x - mean[:, None]
+        dots = _channel_dots(xp, g, dx)
+        dw = dots * rstd
+    if output_mask[0] and training:
+        count = input.dtype.type(input.size // input.shape[1])
+        dx *= slope * (-dots * rstd * rstd / count)[:, None]
+        dx -= slope * (sums / count)[:, None]
+        dx += g * slope
+    elif output_mask[0]:
+        dx = g * slope
+    return dx.reshape(input.shape) if output_mask[0] else dx, dw, db
+
+
+def _batch_norm_rule(grads, input, weight, running_mean, running_var, mean, rstd, training, eps,
+                     needs):
     g, ndim = grads[0], input._data.ndim
-    axes, along = _all_but_channels(ndim), (-1, *[1] * (ndim - 2))
+    axes, along = tuple([d for d in range(ndim) if d != 1]), (-1, *[1] * (ndim - 2))
+    if _fused(input, weight) and rstd._data.dtype is input._data.dtype:
+        if not training:
+            mean = running_mean.to(input.dtype)
+        return _wanted(needs, _batch_norm_backward(
+            g, input, weight, mean, rstd, training=training, output_mask=needs))
     if training:
         centred = input - input.mean(axes, True)
         scale = (centred * centred).mean(axes, True).add(eps).rsqrt()
