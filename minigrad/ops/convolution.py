@@ -30,7 +30,8 @@ from .strided import restrided
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
            "conv_transpose3d", "convolution"]
 
-_WIDE = 16  # from so many channels on, `spread` is faster as a correlation with the flipped weight
+_WIDE = 16  # from so many channels on, `spread` is faster as a correlation with the flipped weight,
+#             and so are columns by bands
 
 
 # --- on arrays -----------------------------------------------------------------------------------
@@ -83,12 +84,41 @@ def _rows(array, groups):
     return array.reshape(batch, groups, channels // groups, math.prod(array.shape[2:]))
 
 
+def _bands(xp, images, kernel, size, where, groups):
+    """The columns of each position along the first spatial dimension, and for each of the kernel's
+    places there the slice of them that it meets: (N, groups, C/groups * kernel[1:], positions).
+
+    Note [Columns by bands]: a full matrix of columns holds every element once for each place of the
+    kernel. Shifts along the first dimension, however, are slices of a smaller one, so a product for
+    each of them does; with enough channels these cost no more and the copying costs less.
+    """
+    stride, padding, dilation = where
+    length = images.shape[2] + 2 * padding[0]
+    row = math.prod(size[1:])
+    columns = _columns(xp, images, (1, *kernel[1:]), (length, *size[1:]), where, groups)
+    starts = [place * dilation[0] * row for place in range(kernel[0])]
+    return [columns[..., start:start + size[0] * row] for start in starts]
+
+
+def _by_bands(images, kernel, where, groups):
+    """Whether that pays."""
+    return (len(kernel) > 1 and kernel[0] > 1 and where[0][0] == 1
+            and images.shape[1] >= _WIDE * groups)
+
+
 def correlate(xp, images, weight, size, where, groups):
     """The convolution itself, with results of spatial `size`; `where`: stride, padding, dilation.
     """
-    columns = _columns(xp, images, weight.shape[2:], size, where, groups)
-    return xp.matmul(_matrices(weight, groups), columns).reshape(
-        images.shape[0], weight.shape[0], *size)
+    kernel = weight.shape[2:]
+    if not _by_bands(images, kernel, where, groups):
+        columns = _columns(xp, images, kernel, size, where, groups)
+        result = xp.matmul(_matrices(weight, groups), columns)
+        return result.reshape(images.shape[0], weight.shape[0], *size)
+    result = None
+    for place, band in enumerate(_bands(xp, images, kernel, size, where, groups)):
+        term = xp.matmul(_matrices(xp.ascontiguousarray(weight[:, :, place]), groups), band)
+        result = term if result is None else xp.add(result, term, out=result)
+    return result.reshape(images.shape[0], weight.shape[0], *size)
 
 
 def spread(xp, g, weight, size, where, groups):
@@ -98,7 +128,7 @@ def spread(xp, g, weight, size, where, groups):
     reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
     dense = all(s == 1 and r >= p and n + r - 2 * p == m for s, r, p, n, m in zip(
         stride, reach, padding, g.shape[2:], size, strict=True))
-    if dense and inputs >= _WIDE:
+    if dense and (inputs >= _WIDE or groups >= _WIDE):
         grouped = weight.reshape(groups, outputs // groups, inputs, *kernel).swapaxes(1, 2)
         flipped = grouped[(..., *[slice(None, None, -1)] * len(kernel))].reshape(
             groups * inputs, outputs // groups, *kernel)
@@ -111,8 +141,15 @@ def spread(xp, g, weight, size, where, groups):
 
 def weight_gradient(xp, g, images, shape, where, groups):
     """The gradient of a weight of this shape."""
-    columns = _columns(xp, images, shape[2:], g.shape[2:], where, groups)
-    return xp.matmul(_rows(g, groups), columns.swapaxes(2, 3)).sum(axis=0).reshape(shape)
+    kernel, size, rows = shape[2:], g.shape[2:], _rows(g, groups)
+    if not _by_bands(images, kernel, where, groups):
+        columns = _columns(xp, images, kernel, size, where, groups)
+        return xp.matmul(rows, columns.swapaxes(2, 3)).sum(axis=0).reshape(shape)
+    result = xp.empty(shape, g.dtype)
+    for place, band in enumerate(_bands(xp, images, kernel, size, where, groups)):
+        result[:, :, place] = xp.matmul(rows, band.swapaxes(2, 3)).sum(axis=0).reshape(
+            *shape[:2], *kernel[1:])
+    return result
 
 
 def output_size(size, kernel, stride, padding, dilation, transposed, output_padding):
