@@ -106,27 +106,45 @@ def pooled_size(size: int, kernel: int, stride: int, padding: int, dilation: int
 
 def _even_windows(xp: Any, input: Any, grid: Sequence[int], kernel: Sequence[int],
                   stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
-                  ) -> Iterator[tuple]:
-    """See Note [Windows, offset by offset]."""
-    spatial = len(grid)
-    sizes = input.shape[-spatial:]
+                  ) -> list:
+    """For each place of the kernel the elements of all windows there, as views of the input (or of
+    the input in a frame of padding)."""
+    sizes = input.shape[-len(grid):]
     ends = [(n - 1) * s + (k - 1) * d + 1
             for n, s, k, d in zip(grid, stride, kernel, dilation, strict=True)]
     extents = [max(end, size + p) for end, size, p in zip(ends, sizes, padding, strict=True)]
     if any(padding) or list(extents) != list(sizes):
-        shape = input.shape[:-spatial] + tuple(
+        shape = input.shape[:-len(grid)] + tuple(
             max(extent, p + size) for extent, p, size in zip(extents, padding, sizes, strict=True))
         padded = xp.full(shape, lowest(input.dtype), input.dtype)
         padded[(..., *(slice(p, p + n) for p, n in zip(padding, sizes, strict=True)))] = input
     else:
         padded = input
-    for offsets in itertools.product(*map(range, kernel)):
-        starts = [o * d for o, d in zip(offsets, dilation, strict=True)]
-        elements = padded[(..., *(slice(a, a + (n - 1) * s + 1, s)
-                                  for a, n, s in zip(starts, grid, stride, strict=True)))]
-        positions = [a - p + s * np.arange(n)
-                     for a, p, s, n in zip(starts, padding, stride, grid, strict=True)]
-        yield elements, flat_places(xp, positions, sizes), None
+    return [padded[(..., *(slice(o * d, o * d + (n - 1) * s + 1, s)
+                           for o, d, n, s in zip(offsets, dilation, grid, stride, strict=True)))]
+            for offsets in itertools.product(*map(range, kernel))]
+
+
+def _largest_place(xp: Any, windows: list, dtype: np.dtype, with_nan: bool = False) -> tuple:
+    """The largest element of each window, and the number of its place, from 1 on; 0 where nothing
+    is larger than -inf.
+
+    Numbers grow, so the last place that was better is the largest number: no `where` is needed, and
+    small integers are quick to compare.
+    """
+    count = len(windows)
+    small = np.dtype(np.uint8 if count < 256 else np.uint16 if count < 65536 else np.int64).type
+    best = xp.full(windows[0].shape, lowest(dtype), dtype)
+    place = xp.zeros(best.shape, small)
+    for number, elements in enumerate(windows, 1):
+        better = elements > best
+        if with_nan:
+            better |= elements != elements
+        xp.maximum(place, xp.multiply(better, small(number), dtype=small), out=place)
+        xp.maximum(best, elements, out=best)
+    if not with_nan and dtype.kind == "f" and xp.isnan(best).any():
+        return _largest_place(xp, windows, dtype, with_nan=True)
+    return best, place
 
 
 def _first_places(grid: Sequence[int], sizes: Sequence[int], stride: Sequence[int],
@@ -141,9 +159,18 @@ def _first_places(grid: Sequence[int], sizes: Sequence[int], stride: Sequence[in
 
 def _max_pool_kernel(xp, input, *, kernel, stride, padding, dilation, grid):
     sizes = input.shape[-len(grid):]
-    return largest(xp, _even_windows(xp, input, grid, kernel, stride, padding, dilation),
-                   input.shape[:-len(grid)] + tuple(grid), input.dtype,
-                   _first_places(grid, sizes, stride, padding, dilation))
+    best, place = _largest_place(
+        xp, _even_windows(xp, input, grid, kernel, stride, padding, dilation), input.dtype)
+    corners = flat_places(np, [s * np.arange(n) - p for s, n, p in zip(
+        stride, grid, padding, strict=True)], sizes)
+    offsets = flat_places(np, [d * np.arange(k) for d, k in zip(dilation, kernel, strict=True)],
+                          sizes).reshape(-1)
+    index = xp.asarray(np.concatenate([offsets[:1], offsets])).take(place)
+    index += xp.asarray(corners)
+    if any(padding):
+        first = _first_places(grid, sizes, stride, padding, dilation)
+        index = xp.where(place == 0, xp.asarray(first), index)
+    return best, index
 
 
 @primitive(name="max_pool2d", outputs=("result", "indices"),
