@@ -48,9 +48,6 @@ from .ops.activation import (
     hardshrink, prelu, relu, rrelu, threshold,
 )
 from .ops.activation_inplace import (
-    celu_, relu_, rrelu_, selu_, threshold_,
-)
-from .ops.activation_inplace import (
     celu_, rrelu_, selu_, threshold_,
 )
 from .ops.adaptive_avg_pooling import (
