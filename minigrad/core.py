@@ -39,7 +39,9 @@ from .hooks import Hooks
 class Mode(threading.local):
     """What holds for this thread right now; autograd/grad_mode.py and amp.py change it."""
 
-    grad = True
+    grad: Any = True        # False: nothing is recorded; TANGENTS: only forward AD goes on
+    off: Any = False        # what no_grad makes of it: TANGENTS where a dual level is open
+    level: Any = None       # the innermost open dual level (tangents.py)
     autocast: Any = None
     inference = False
     saved_hooks: tuple = ()     # the (pack, unpack) pairs in force, the innermost last (saved.py)
@@ -53,6 +55,8 @@ class Mode(threading.local):
 
 
 mode = Mode()
+TANGENTS: Any = "tangents"  # true, so that ops with tracked inputs are not passed over
+DUAL: Any = "dual"          # the `_tracked` of what has a tangent and requires no gradient
 
 
 class Switches:
@@ -104,7 +108,7 @@ class TensorBase:
     """An array with a place in the graph (see Note [What a tensor is]); Tensor adds the methods."""
 
     __slots__ = ("_data", "_tracked", "_node", "_output", "_grad", "_counter", "_view", "_hooks",
-                 "_accumulator", "__weakref__")
+                 "_accumulator", "_tangents", "__weakref__")
 
     _data: Any                      # numpy.ndarray or cupy.ndarray
     _tracked: bool                  # False: no gradient can flow here
@@ -115,12 +119,13 @@ class TensorBase:
     _view: View | None
     _hooks: LeafHooks | None        # a leaf's hooks, once it has any
     _accumulator: weakref.ref | None  # the leaf's AccumulateGrad node, while a graph holds it
+    _tangents: weakref.WeakKeyDictionary  # by dual level; not there at all but in forward AD
 
     @property
     def requires_grad(self) -> bool:
         view = self._view
         if view is None:
-            return self._tracked
+            return self._tracked is True
         return view.requires_grad or self._node is not None or view.base.requires_grad
 
     @property
@@ -172,6 +177,11 @@ def wrap_number(data: Any) -> Any:
 
 
 NUMBER = -1
+
+
+def may_flow(tensor: TensorBase) -> bool:
+    """Whether a derivative may be wanted by this tensor: a gradient, or a tangent."""
+    return mode.level is not None or mode.grad is True and tensor.requires_grad
 
 
 def version_of(tensor: TensorBase) -> Version:
@@ -333,10 +343,14 @@ class Node:
 FREED: Any = object()
 def rebuild(node: Node, array: Any, counter: Version, output: int) -> TensorBase:
     """A node's own result as a tensor again, in its old place in the graph."""
-    if node.extras is not None and node.extras.through_base is not None and mode.grad:
-        return node.extras.through_base(counter)
-    tensor = wrap(array)
-    tensor._node, tensor._output, tensor._tracked, tensor._counter = node, output, True, counter
+    extras = node.extras
+    if extras is not None and extras.through_base is not None and mode.grad:
+        tensor = extras.through_base(counter)
+    else:
+        tensor = wrap(array)
+        tensor._node, tensor._output, tensor._tracked, tensor._counter = node, output, True, counter
+    if extras is not None and output in extras.tangents:
+        tensor._tangents = extras.tangents[output]
     return tensor
 
 
@@ -406,11 +420,12 @@ class Extras:
 
     `tensor_hooks[i]` are the hooks registered on output i as a tensor; `retained[i]` is a weak
     reference to the tensor that wants output i's gradient as its `.grad`; `through_base` gives the
-    result of a write through a view the history that it has in the base (inplace.py).
+    result of a write through a view the history that it has in the base (inplace.py);
+    `tangents[i]` are the tangents of output i.
     """
 
     __slots__ = ("pre_hooks", "post_hooks", "tensor_hooks", "retained", "metadata",
-                 "through_base")
+                 "through_base", "tangents")
 
     def __init__(self) -> None:
         self.pre_hooks, self.post_hooks = Hooks(), Hooks()
@@ -418,6 +433,7 @@ class Extras:
         self.retained: dict[int, weakref.ref] = {}
         self.metadata: dict = {}
         self.through_base: Any = None
+        self.tangents: dict[int, weakref.WeakKeyDictionary] = {}
 
 
 class LeafHooks:

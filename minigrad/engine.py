@@ -77,7 +77,7 @@ def run_backward(roots: Sequence[Place], gradients: Sequence[TensorBase], keep_g
         {target[0] for target in targets if target is not None}, buffers)
     captured: dict[Any, Any] = dict.fromkeys(targets or ())
     before = mode.grad, mode.backward
-    mode.grad, mode.backward = create_graph, Backward(list(buffers), useful, captured)
+    mode.grad, mode.backward = create_graph or mode.off, Backward(list(buffers), useful, captured)
     try:
         _visit(buffers, keep_graph, useful, captured, accumulate)
         return [captured[target] for target in targets or ()]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 from . import core, dtypes
-from .core import INFERENCE, LeafHooks, TensorBase, Version, extras_of, mode, switches, wrap
+from .core import DUAL, INFERENCE, LeafHooks, TensorBase, Version, extras_of, mode, switches, wrap
 from .hooks import Hooks, RemovableHandle
 
 
@@ -93,7 +93,7 @@ def set_requires_grad(self: Any, value: bool) -> None:
     if value and self._data.dtype not in dtypes.DIFFERENTIABLE:
         raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
     if self._view is None:
-        self._tracked = bool(value)
+        self._tracked = bool(value) or (hasattr(self, "_tangents") and DUAL)
     else:
         self._view.requires_grad = bool(value)
 
@@ -193,7 +193,7 @@ def adopt(kind: type, tensor: Any, requires_grad: bool = False) -> Any:
     return result
 
 
-_SLOTS = [slot for slot in TensorBase.__slots__ if slot != "__weakref__"]
+_SLOTS = [slot for slot in TensorBase.__slots__ if slot not in ("_tangents", "__weakref__")]
 
 
 def deepcopy(self: Any, memo: dict) -> Any:

@@ -56,7 +56,7 @@ def inplace(function: Callable, name: str | None = None, words: str | None = Non
     direct = op is not None and op.takes_out
 
     def call(self, *args, **kwargs):
-        recording = mode.grad and needs_gradient(self, args, kwargs)
+        recording = mode.grad is True and needs_gradient(self, args, kwargs)
         if recording:
             check_may_record(self)
             _catch_up(args)
@@ -67,13 +67,15 @@ def inplace(function: Callable, name: str | None = None, words: str | None = Non
             check_no_overlap(self._data)
             if shared:
                 check_apart(self, args, overlap == "exact")
-        if direct and not recording and not kwargs and _write_directly(op, self, args):
+        if (direct and not recording and not kwargs and mode.level is None
+                and _write_directly(op, self, args)):
             return self
+        before = self if mode.level is None else self.clone()  # tangents' histories keep it
         start = -next_number()
         watched = recording and switches.watching
         try:
-            result = (unwatched(function, (self, *args), kwargs) if watched
-                      else function(self, *args, **kwargs))
+            result = (unwatched(function, (before, *args), kwargs) if watched
+                      else function(before, *args, **kwargs))
         except TypeError as error:
             raise _as_method(error, function.__name__) from None
         if words is not None and result._data.shape != self._data.shape:
@@ -191,6 +193,8 @@ def write(self: Any, result: Any, start: int) -> Node | None:
     node = result._node
     if node is not None:
         _keep_old_value(node, self)
+    if mode.level is not None:
+        mode.level.write(self, result)
     data[...] = new
     version_of(self).count += 1
     if node is None:

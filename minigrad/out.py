@@ -59,9 +59,12 @@ def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, a
     targets = tuple(out) if several else (out,)
     for target in targets:
         _require_tensor(name, target)
-    if differentiable and mode.grad and _any_requires_grad([*targets, *args, *kwargs.values()]):
+    if differentiable and mode.grad is True and _any_requires_grad([*targets, *args, *kwargs.values()]):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
                            "differentiation, but one of the arguments requires grad.")
+    if mode.level is not None and _any_has_tangent([*targets, *args, *kwargs.values()]):
+        raise NotImplementedError(f"Trying to use forward AD with {name}_out that does not support "
+                                  "it because it is an out= function")
     result = function(*args, **kwargs)
     results = result if several else (result,)
     for target, each in zip(targets, results, strict=True):
@@ -93,6 +96,12 @@ def _require_tensor(name: str, target: Any) -> None:
 def _any_requires_grad(arguments: list) -> bool:
     return any(argument.requires_grad if isinstance(argument, TensorBase)
                else isinstance(argument, list | tuple) and _any_requires_grad(list(argument))
+               for argument in arguments)
+
+
+def _any_has_tangent(arguments: list) -> bool:
+    return any(mode.level.of(argument) is not None if isinstance(argument, TensorBase)
+               else isinstance(argument, list | tuple) and _any_has_tangent(list(argument))
                for argument in arguments)
 
 

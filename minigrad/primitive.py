@@ -98,6 +98,8 @@ class Op:
         self.plans: dict[Any, Plan] = {}
         self.contiguous = False
         self.reflected = False  # errors name the operands in the other order: b - a
+        self.tangent = "transposed"  # how forward AD does it (tangents.py)
+        self.call: Any = None
         self.refuse: Callable | None = None  # raises for operands that the kernel cannot judge
         self.number_form: Op | None = None  # torch's other overload: its last input is a number
         camel = "".join(word.capitalize() if word.islower() else word
@@ -195,6 +197,7 @@ def _dress(call: Any, op: Op) -> Any:
     functools.update_wrapper(call, op.kernel)
     del call.__wrapped__  # its parameters are not the call's
     call.op = op
+    op.call = call
     return call
 
 
@@ -357,12 +360,14 @@ def no_kernel(label: str, dtype: np.dtype) -> NotImplementedError:
 
 def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     """Wrap the kernel's result and leave a node behind, if any input needs a gradient."""
+    if mode.level is not None:
+        return mode.level.record(op, data, inputs, values)
     tensor: Any
     outputs: Any
     edges: list = []
     wanted, bit = 0, 1
     for tensor in inputs if op.every_input else [inputs[i] for i in op.differentiable]:
-        if tensor is None or not tensor._tracked:
+        if tensor is None or tensor._tracked is not True:
             edges.append(None)
         elif tensor._view is None:
             array = tensor._data
@@ -456,6 +461,7 @@ def view(kernel: Callable | None = None, *, name: str | None = None, overload: i
         return functools.partial(view, name=name, overload=overload, node_name=node_name,
                                  outputs=outputs)
     op = Op(kernel, name or kernel.__name__, overload, "exact", ("result",), node_name)
+    op.tangent = "itself"
 
     def call(input, *args, **values):
         if args:
@@ -470,7 +476,7 @@ def view(kernel: Callable | None = None, *, name: str | None = None, overload: i
             result = tuple([wrap(each) for each in data])
         else:
             result = wrap(data)
-        origin = outputs if mode.grad else "inference" if mode.inference else "no_grad"
+        origin = outputs if mode.grad is True else "inference" if mode.inference else "no_grad"
         for each in result if type(result) is tuple else (result,):
             link(each, input, origin)
         return result

@@ -6,7 +6,7 @@ import builtins
 import math
 
 from . import core, dtypes, graph, legacy_types, printing
-from .core import TensorBase
+from .core import TensorBase, mode
 from .device import address
 from .inplace import inplace
 from .ops import (
@@ -224,7 +224,7 @@ class Tensor(TensorBase):
 
     # --- as Python objects
     def __repr__(self, *, tensor_contents=None):
-        return printing.tensor_str(self)
+        return printing.tensor_str(self, None if mode.level is None else mode.level.of(self))
 
     def __format__(self, spec):
         return printing.format_scalar(self, spec)

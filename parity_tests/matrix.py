@@ -37,6 +37,7 @@ SECTIONS = [
         "forward": "values, dtype, shape, shared memory",
         "gradient": "of every input, float64 and complex128",
         "second": "the gradient's gradient",
+        "forward_ad": "the tangent of every output, in forward mode",
         "graph": "names of the nodes and their edges",
         "method": "the method of Tensor",
         "inplace": "the in-place method",

@@ -250,6 +250,49 @@ def second_gradient(op: Any, tally: Tally) -> None:
     _gradients(op, tally, twice=True)
 
 
+def forward_ad(op: Any, tally: Tally) -> None:
+    """Forward mode: the tangent of every output for tangents of all inputs."""
+    functions = pair(op)
+    for dtype in gradient_dtypes(op):
+        for sample in each_sample(op, [dtype], SOME if dtype == "float64" else FEW, grad=True):
+            with noting(sample, functions[1]):
+                want = tangents(torch, functions[1], sample, {})
+                if not isinstance(want, Exception):  # torch's formula may be for some forms only
+                    compare(tangents(candidate(), functions[0], sample, {}), want, "tangent",
+                            order=1, flags=False, none_is_zero=True)
+                tally.comparisons += 1
+
+
+def tangents(lib: Any, function: Callable, sample: Any, known: dict) -> Any:
+    """The tangents of the outputs in `lib`, or what it raised."""
+    arguments = [(sample.input, *sample.args), sample.kwargs]
+    moving = [tensor for tensor in flat(arguments) if tensor.requires_grad]
+    given = [tensor.detach() for tensor in moving], random_like(moving)
+    if lib is not torch:
+        moving, given, arguments = [translated(each, known)
+                                    for each in (moving, given, arguments)]
+    lib.manual_seed(0)
+    with lib.autograd.forward_ad.dual_level():
+        duals = [lib.autograd.forward_ad.make_dual(*each) for each in zip(*given, strict=True)]
+        args, kwargs = replaced(arguments, moving, duals)
+        try:
+            result = function(*args, **kwargs)
+        except Exception as error:
+            if lib is torch:
+                return error
+            raise
+        return [lib.autograd.forward_ad.unpack_dual(each).tangent for each in flat(result)]
+
+
+def replaced(nest: Any, old: list, new: list) -> Any:
+    """The nest with each tensor of `old` replaced by that of `new`."""
+    if isinstance(nest, dict):
+        return {key: replaced(item, old, new) for key, item in nest.items()}
+    if isinstance(nest, (list, tuple)) and type(nest) in (list, tuple):
+        return type(nest)(replaced(item, old, new) for item in nest)
+    return next((b for a, b in zip(old, new, strict=True) if a is nest), nest)
+
+
 def graph(op: Any, tally: Tally) -> None:
     """The recorded graph: each node's name and its edges."""
     functions = pair(op)
@@ -481,6 +524,7 @@ LEVELS = {
     "forward": Level(forward, lambda op: True),
     "gradient": Level(gradient, is_differentiable),
     "second": Level(second_gradient, lambda op: is_differentiable(op) and op.supports_gradgrad),
+    "forward_ad": Level(forward_ad, lambda op: is_differentiable(op) and op.supports_forward_ad),
     "graph": Level(graph, is_differentiable),
     "method": Level(as_method, lambda op: method_name(op) is not None),
     "inplace": Level(in_place, lambda op: in_place_name(op) is not None),

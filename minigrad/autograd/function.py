@@ -54,6 +54,7 @@ from ..graph_errors import INFERENCE_SAVED, SECOND_BACKWARD, overwritten
 from ..inplace import _rebase, check_may_record
 from ..primitive import link
 from ..saved import Packed, hooks_in_force, watch
+from ..tangents import NoTangents, Outside, set_tangent, zeros_like
 from .grad_mode import enable_grad, no_grad
 
 
@@ -61,6 +62,7 @@ class FunctionCtx:
     """What forward leaves for backward: tensors by `save_for_backward`, the rest as attributes."""
 
     needs_input_grad: tuple[bool, ...] = ()
+    saved_for_forward: tuple | None = None
 
     def __init__(self) -> None:
         self._to_save: tuple = ()
@@ -79,7 +81,7 @@ class FunctionCtx:
         self._to_save = tensors
 
     def save_for_forward(self, *tensors: TensorBase | None) -> None:
-        """For `jvp`; minigrad's Functions are differentiated backward only."""
+        """Keep inputs or outputs for jvp, which gets them from `ctx.saved_tensors`."""
         self.saved_for_forward = tensors
 
     def mark_dirty(self, *tensors: TensorBase) -> None:
@@ -263,6 +265,12 @@ class Function:
 
     vjp = backward
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """One tangent per output of forward, from those of its arguments (None: not a tensor)."""
+        raise NotImplementedError("You must implement the jvp function for custom "
+                                  "autograd.Function to use it with forward mode AD.")
+
     @classmethod
     def _run_backward(cls, ctx: FunctionCtx, *grads: Any) -> Any:
         own_backward = cls.backward is not Function.backward
@@ -287,14 +295,14 @@ class Function:
         tensors = [arg for arg in args if isinstance(arg, TensorBase)]
         ctx.needs_input_grad = tuple(
             isinstance(arg, TensorBase) and arg.requires_grad for arg in args)
-        recording = mode.grad and any(ctx.needs_input_grad)
+        recording = mode.grad is True and any(ctx.needs_input_grad)
         node = None
         if recording:
             node = new_node(cls._node_class, [
                 edge_of(tensor) if tensor.requires_grad else None for tensor in tensors])
             node.ctx = ctx
             node.tensor_inputs = [isinstance(arg, TensorBase) for arg in args]
-        with no_grad():
+        with no_grad() if mode.level is None else NoTangents():
             if separate:
                 returned = cls.forward(*args)
                 cls.setup_context(ctx, args, returned)
@@ -323,7 +331,42 @@ class Function:
                 ctx._keep(final, node)
                 if switches.watching:
                     watch(node, tuple(final))
+        if mode.level is not None:
+            _set_tangents(cls, ctx, args, final, mode.level)
         return tuple(final) if several else final[0]
+
+
+def _set_tangents(function: type[Function], ctx: FunctionCtx, args: tuple, outputs: list,
+                  level: Any) -> None:
+    """Run the user's jvp, at the outermost level first."""
+    if level.outer is not None:
+        _set_tangents(function, ctx, args, outputs, level.outer)
+    with Outside(level):
+        tangents = [level.of(arg) if isinstance(arg, TensorBase) else None for arg in args]
+        if all(each is None for each in tangents):
+            return
+        if ctx._materialize:
+            tangents = [zeros_like(arg) if tangent is None and isinstance(arg, TensorBase)
+                        else tangent for arg, tangent in zip(args, tangents, strict=True)]
+        before = ctx._saved, ctx._to_save
+        if ctx.saved_for_forward is not None:
+            ctx._saved, ctx._to_save = None, ctx.saved_for_forward
+        derived = function.jvp(ctx, *tangents)
+        ctx._saved, ctx._to_save = before
+        if not isinstance(derived, tuple):
+            derived = (derived,)
+        if len(derived) != len(outputs):
+            raise RuntimeError("Function's jvp returned an invalid number of forward gradients "
+                               f"(expected {len(outputs)} but got {len(derived)})")
+        for number, (output, tangent) in enumerate(zip(outputs, derived, strict=True)):
+            if isinstance(tangent, TensorBase):
+                if any(output is dirty for dirty in ctx._dirty):
+                    level.overwrite(output, tangent)
+                elif isinstance(output, TensorBase):
+                    set_tangent(level, output, tangent)
+            elif tangent is not None:
+                raise RuntimeError(f"expected Variable or None (got {type(tangent).__name__}) for "
+                                   f"grad output {number}.")
 
 
 def _info(output: Any) -> tuple | None:
@@ -373,7 +416,7 @@ def once_differentiable(backward: Callable) -> Callable:
     def first_order(ctx: FunctionCtx, *grads: Any) -> Any:
         with no_grad():
             derived = backward(ctx, *grads)
-        if not mode.grad or not any(isinstance(g, TensorBase) and g.requires_grad for g in grads):
+        if mode.grad is not True or not any(isinstance(g, TensorBase) and g.requires_grad for g in grads):
             return derived
         several = isinstance(derived, tuple)
         with enable_grad():

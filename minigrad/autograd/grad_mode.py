@@ -17,7 +17,7 @@ from ..core import TensorBase, mode, switches, version_of
 
 def is_grad_enabled() -> bool:
     """Whether ops on tensors that require gradients are recorded now, in this thread."""
-    return mode.grad
+    return mode.grad is True
 
 
 def is_inference_mode_enabled() -> bool:
@@ -92,7 +92,7 @@ class _NoParameters(ContextDecorator):
         return guard if function is None else guard(function)
 
     def __enter__(self) -> None:
-        self.previous, mode.grad = mode.grad, self.enabled and not mode.inference
+        self.previous, mode.grad = mode.grad, (self.enabled or mode.off) and not mode.inference
 
     def __exit__(self, *error: object) -> None:
         mode.grad = self.previous
@@ -121,7 +121,7 @@ class set_grad_enabled(ContextDecorator):
         self._switch(mode)
 
     def _switch(self, enabled: bool) -> None:
-        self.previous, mode.grad = mode.grad, bool(enabled)
+        self.previous, mode.grad = mode.grad, bool(enabled) or mode.off
 
     def __call__(self, function: Callable) -> Callable:
         mode.grad = self.previous  # as a decorator it acts when the function runs, not now
@@ -131,7 +131,7 @@ class set_grad_enabled(ContextDecorator):
         return type(self)(self.mode)
 
     def __enter__(self) -> None:
-        mode.grad = bool(self.mode)
+        mode.grad = bool(self.mode) or mode.off
 
     def __exit__(self, *error: object) -> None:
         mode.grad = self.previous

@@ -210,7 +210,7 @@ def _in_chunks(input: Any, linear_weight: Any, target: Any, linear_bias: Any, we
     if reduction == "none":
         loss = _ChunkedRows.apply(*tensors, *settings)
     else:
-        wanted = tuple(mode.grad and each is not None and each.requires_grad
+        wanted = tuple(mode.grad is True and each is not None and each.requires_grad
                        for each in (input, linear_weight, linear_bias))
         loss = _Chunked.apply(*tensors, reduction, wanted, options.allow_retain_graph, *settings)
     return loss.squeeze(0) if alone else loss

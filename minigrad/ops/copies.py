@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..core import Node, wrap
+from ..core import Node, mode, wrap
 from ..out import takes_out
 from . import complex as ops_complex
 from . import convert, parts, shape, views
@@ -34,6 +34,8 @@ def _detached(seen: Any, name_of: Callable, data_of: Callable) -> Any:
             if kind is kind.op.node:  # the node of several outputs is renamed once
                 each._node.__class__ = _renamed(kind, name_of(kind))
             result._node, result._output, result._tracked = each._node, each._output, True
+        if mode.level is not None:
+            mode.level.copy(each, result)
         results.append(result)
     return tuple(results) if several else results[0]
 

@@ -94,7 +94,7 @@ def finished(array: Any, requires_grad: bool = False) -> Any:
         raise RuntimeError(
             "Only Tensors of floating point and complex dtype can require gradients")
     tensor = wrap(array)
-    tensor._tracked = requires_grad
+    tensor._tracked = bool(requires_grad)
     return tensor
 
 
@@ -201,7 +201,7 @@ def written(out: Any, array: Any, dtype: Any = None) -> Any:
     if dtype is not None and dtype is not out.dtype:
         raise RuntimeError(f"dtype {dtype.scalar_name} does not match dtype of out parameter "
                            f"({out.dtype.scalar_name})")
-    if out.requires_grad and mode.grad:
+    if out.requires_grad and mode.grad is True:
         raise RuntimeError("functions with out=... arguments don't support automatic "
                            "differentiation, but one of the arguments requires grad.")
     fill_out(out, ARRAY_MODULES[type(out._data)].asarray(array), warn=False)

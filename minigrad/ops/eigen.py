@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import mode
+from ..core import may_flow
 from ..primitive import derivative, primitive
 from .creation import eye
 from .extremes import return_type
@@ -93,7 +93,7 @@ def eigvalsh(input: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of a Hermitian matrix (the vectors, too, where the gradient needs them)."""
     require_tensors("linalg_eigvalsh", input=input)
     UPLO = _ready_hermitian(input, UPLO)
-    return _eigh(input, UPLO=UPLO, compute_v=input.requires_grad and mode.grad)[0]
+    return _eigh(input, UPLO=UPLO, compute_v=may_flow(input))[0]
 
 
 # --- any square matrices -------------------------------------------------------------------------
@@ -155,4 +155,4 @@ def eigvals(input: Any) -> Any:
     """The eigenvalues of a square matrix, complex."""
     require_tensors("linalg_eigvals", input=input)
     _ready(input, "linalg.eigvals")
-    return _eig(input, compute_v=input.requires_grad and mode.grad)[0]
+    return _eig(input, compute_v=may_flow(input))[0]

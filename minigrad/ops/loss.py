@@ -66,7 +66,7 @@ def add_double(input: Any, number: float) -> Any:
 
 def refuse_gradient(function: str, name: str, tensor: Any) -> None:
     """Some arguments of some losses have no derivative, and torch says so at once."""
-    if tensor is not None and mode.grad and tensor.requires_grad:
+    if tensor is not None and mode.grad is True and tensor.requires_grad:
         raise RuntimeError(f"The function '{function}' is not differentiable with respect to "
                            f"argument '{name}'. This input cannot have requires_grad True.")
 

@@ -250,7 +250,7 @@ def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
 
 def resize_(self: Any, *size: Any, memory_format: Any = None) -> Any:
     """Give the tensor this size over its own memory; what is new in it has no set value."""
-    if mode.grad and self.requires_grad:
+    if mode.grad is True and self.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
     wanted = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
     if builtins.any(n < 0 for n in wanted):

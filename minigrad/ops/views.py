@@ -455,10 +455,12 @@ def as_subclass(input: Any, cls: type) -> Any:
 def _reshaped_in_place(function: Any) -> Any:
     """The form of a view op that changes the tensor's own sizes and strides, not its numbers."""
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if mode.grad and self.requires_grad:
+        if mode.grad is True and self.requires_grad:
             check_may_record(self)
         seen = function(self, *args, **kwargs)
         self._data = seen._data
+        if mode.level is not None:
+            mode.level.copy(seen, self)
         version_of(self).count += 1
         if seen._node is not None:
             seen._node.__class__ = in_place_node(seen._node.__class__)

@@ -88,7 +88,7 @@ def checkpoint(function: Callable, *args: Any, use_reentrant: bool | None = None
     if determinism_check not in _FACTS:
         raise ValueError(f"determinism_check should be one of {list(_FACTS)}, but got "
                          f"{determinism_check}")
-    if not mode.grad:
+    if mode.grad is not True:
         return function(*args, **kwargs)
     first, second = (context_fn or noop_context_fn)()
     frame = _Frame(function, args, kwargs, preserve_rng_state, second)
