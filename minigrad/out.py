@@ -59,7 +59,8 @@ def write_into(out: Any, name: str, check_dtype: Callable, function: Callable, a
     targets = tuple(out) if several else (out,)
     for target in targets:
         _require_tensor(name, target)
-    if differentiable and mode.grad is True and _any_requires_grad([*targets, *args, *kwargs.values()]):
+    if differentiable and mode.grad is True and _any_requires_grad(
+            [*targets, *args, *kwargs.values()]):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
                            "differentiation, but one of the arguments requires grad.")
     if mode.level is not None and _any_has_tangent([*targets, *args, *kwargs.values()]):

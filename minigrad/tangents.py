@@ -30,8 +30,10 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+import numpy as np
+
 from . import primitive, promotion
-from .core import DUAL, TANGENTS, TensorBase, extras_of, mode, wrap
+from .core import DUAL, TANGENTS, extras_of, mode, wrap
 from .device import array_module
 from .dtypes import DIFFERENTIABLE
 from .engine import fit, run_backward
@@ -64,9 +66,9 @@ class Level:
             if mode.grad:
                 outputs = primitive.record(op, data, inputs, values)
             elif type(data) is tuple:
-                outputs = tuple([wrap(promotion.as_array(None, each)) for each in data])
+                outputs = tuple([wrap(promotion.as_array(np, each)) for each in data])
             else:
-                outputs = wrap(promotion.as_array(None, data))
+                outputs = wrap(promotion.as_array(np, data))
             tangents = [None if tensor is None else self.of(tensor) for tensor in inputs]
             if op.rules and any(each is not None for each in tangents):
                 several = outputs if type(outputs) is tuple else (outputs,)

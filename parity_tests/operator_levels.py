@@ -6,7 +6,6 @@ the engines differ, and counts what it compared. `LEVELS` tells which operators 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import re
@@ -14,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from parity_tests import harness
@@ -29,8 +27,11 @@ from parity_tests.operator_samples import (
     is_pointwise_binary,
     method,
     method_name,
+    noting,
+    random_like,
     reference_samples_of,
     samples_of,
+    tangents,
     translated,
 )
 
@@ -82,12 +83,6 @@ class Side:
             allow_unused=True)
 
 
-def random_like(tensors, requires_grad=False):
-    rng = np.random.default_rng(0)
-    return [torch.tensor(rng.standard_normal(tuple(tensor.shape))).to(tensor.dtype)
-            .requires_grad_(requires_grad) for tensor in tensors]
-
-
 def both(functions: tuple, sample: Any) -> tuple[Side, Side]:
     """The sample, run by minigrad and by torch."""
     args, kwargs = (sample.input, *sample.args), sample.kwargs
@@ -108,27 +103,6 @@ def dtypes_of(op: Any, names: tuple[str, ...]) -> list[str]:
 def each_sample(op: Any, dtypes: Any, limit: int, grad: bool = False) -> Iterator[Any]:
     for dtype in dtypes:
         yield from samples_of(op, getattr(torch, dtype), grad, limit)
-
-
-@contextlib.contextmanager
-def noting(sample: Any, function: Callable) -> Iterator[None]:
-    """Failures inside the block tell which sample it was."""
-    try:
-        yield
-    except Exception as error:
-        arguments = [described(each) for each in (sample.input, *sample.args)]
-        named = [f"{name}={described(each)}" for name, each in sample.kwargs.items()]
-        error.add_note(f"{function.__name__}({', '.join(arguments + named)})")
-        raise
-
-
-def described(value: Any) -> str:
-    """A tensor by its shape and dtype: its numbers may be many."""
-    if isinstance(value, torch.Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
-    if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(described, value))}]"
-    return repr(value)
 
 
 def same_result(op: Any, ours: Side, theirs: Side, **options: Any) -> bool:
@@ -261,36 +235,6 @@ def forward_ad(op: Any, tally: Tally) -> None:
                     compare(tangents(candidate(), functions[0], sample, {}), want, "tangent",
                             order=1, flags=False, none_is_zero=True)
                 tally.comparisons += 1
-
-
-def tangents(lib: Any, function: Callable, sample: Any, known: dict) -> Any:
-    """The tangents of the outputs in `lib`, or what it raised."""
-    arguments = [(sample.input, *sample.args), sample.kwargs]
-    moving = [tensor for tensor in flat(arguments) if tensor.requires_grad]
-    given = [tensor.detach() for tensor in moving], random_like(moving)
-    if lib is not torch:
-        moving, given, arguments = [translated(each, known)
-                                    for each in (moving, given, arguments)]
-    lib.manual_seed(0)
-    with lib.autograd.forward_ad.dual_level():
-        duals = [lib.autograd.forward_ad.make_dual(*each) for each in zip(*given, strict=True)]
-        args, kwargs = replaced(arguments, moving, duals)
-        try:
-            result = function(*args, **kwargs)
-        except Exception as error:
-            if lib is torch:
-                return error
-            raise
-        return [lib.autograd.forward_ad.unpack_dual(each).tangent for each in flat(result)]
-
-
-def replaced(nest: Any, old: list, new: list) -> Any:
-    """The nest with each tensor of `old` replaced by that of `new`."""
-    if isinstance(nest, dict):
-        return {key: replaced(item, old, new) for key, item in nest.items()}
-    if isinstance(nest, (list, tuple)) and type(nest) in (list, tuple):
-        return type(nest)(replaced(item, old, new) for item in nest)
-    return next((b for a, b in zip(old, new, strict=True) if a is nest), nest)
 
 
 def graph(op: Any, tally: Tally) -> None:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.opinfo.core import BinaryUfuncInfo, UnaryUfuncInfo
@@ -160,6 +161,27 @@ def spread_evenly(samples: list, limit: int) -> list:
     return [samples[i * len(samples) // count] for i in range(count)]
 
 
+@contextlib.contextmanager
+def noting(sample: Any, function: Callable) -> Iterator[None]:
+    """Failures inside the block tell which sample it was."""
+    try:
+        yield
+    except Exception as error:
+        arguments = [described(each) for each in (sample.input, *sample.args)]
+        named = [f"{name}={described(each)}" for name, each in sample.kwargs.items()]
+        error.add_note(f"{function.__name__}({', '.join(arguments + named)})")
+        raise
+
+
+def described(value: Any) -> str:
+    """A tensor by its shape and dtype: its numbers may be many."""
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(described, value))}]"
+    return repr(value)
+
+
 def error_samples_of(op: Any) -> list:
     """Inputs that torch refuses, each with the class and a pattern of the words."""
     torch.manual_seed(0)
@@ -245,3 +267,43 @@ def _tensor(lib: Any, value: torch.Tensor, known: dict) -> Any:
         tensor = tensor.as_strided(plain.shape, plain.stride(), plain.storage_offset())
     known[memory] = tensor
     return tensor.requires_grad_(value.requires_grad)
+
+
+# -------------------------------------------------------------------------------------------------
+# Directions
+# -------------------------------------------------------------------------------------------------
+
+def random_like(tensors, requires_grad=False):
+    rng = np.random.default_rng(0)
+    return [torch.tensor(rng.standard_normal(tuple(tensor.shape))).to(tensor.dtype)
+            .requires_grad_(requires_grad) for tensor in tensors]
+
+
+def tangents(lib: Any, function: Callable, sample: Any, known: dict) -> Any:
+    """The tangents of the outputs in `lib`, or what it raised."""
+    arguments = [(sample.input, *sample.args), sample.kwargs]
+    moving = [tensor for tensor in flat(arguments) if tensor.requires_grad]
+    given = [tensor.detach() for tensor in moving], random_like(moving)
+    if lib is not torch:
+        moving, given, arguments = [translated(each, known)
+                                    for each in (moving, given, arguments)]
+    lib.manual_seed(0)
+    with lib.autograd.forward_ad.dual_level():
+        duals = [lib.autograd.forward_ad.make_dual(*each) for each in zip(*given, strict=True)]
+        args, kwargs = replaced(arguments, moving, duals)
+        try:
+            result = function(*args, **kwargs)
+        except Exception as error:
+            if lib is torch:
+                return error
+            raise
+        return [lib.autograd.forward_ad.unpack_dual(each).tangent for each in flat(result)]
+
+
+def replaced(nest: Any, old: list, new: list) -> Any:
+    """The nest with each tensor of `old` replaced by that of `new`."""
+    if isinstance(nest, dict):
+        return {key: replaced(item, old, new) for key, item in nest.items()}
+    if isinstance(nest, (list, tuple)) and type(nest) in (list, tuple):
+        return type(nest)(replaced(item, old, new) for item in nest)
+    return next((b for a, b in zip(old, new, strict=True) if a is nest), nest)

@@ -87,8 +87,8 @@ def _logsumexp(op: Any, inputs: Any, values: dict, outputs: tuple, tangents: lis
 
 
 def _logcumsumexp(op: Any, inputs: Any, values: dict, outputs: tuple, tangents: list) -> list:
-    r"""$\dot y_i = \sum_{j \le i} e^{a_j + \ln \dot a_j - y_i}$. The rule of backward takes logarithms
-    of its gradient, too, so that transposing it needs a value of u where it is smooth."""
+    r"""$\dot y_i = \sum_{j \le i} e^{a_j + \ln \dot a_j - y_i}$. The rule of backward has
+    logarithms of its gradient, too: computed so it is not linear, and cannot be transposed."""
     (input,), (result,), (tangent,) = inputs, outputs, tangents
     dim = values["dim"]
     if tangent.is_complex():

@@ -416,7 +416,8 @@ def once_differentiable(backward: Callable) -> Callable:
     def first_order(ctx: FunctionCtx, *grads: Any) -> Any:
         with no_grad():
             derived = backward(ctx, *grads)
-        if mode.grad is not True or not any(isinstance(g, TensorBase) and g.requires_grad for g in grads):
+        if mode.grad is not True or not any(
+                isinstance(g, TensorBase) and g.requires_grad for g in grads):
             return derived
         several = isinstance(derived, tuple)
         with enable_grad():
