@@ -341,6 +341,8 @@ class Node:
 
 
 FREED: Any = object()
+
+
 def rebuild(node: Node, array: Any, counter: Version, output: int) -> TensorBase:
     """A node's own result as a tensor again, in its old place in the graph."""
     extras = node.extras

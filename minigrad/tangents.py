@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from . import primitive, promotion
-from .core import DUAL, TANGENTS, extras_of, mode, wrap
+from .core import DUAL, TANGENTS, edge_of, extras_of, mode, wrap
 from .device import array_module
 from .dtypes import DIFFERENTIABLE
 from .engine import fit, run_backward
@@ -52,7 +52,7 @@ class Level:
 
     def open(self) -> None:
         mode.level, mode.off = self, TANGENTS
-        if mode.grad is False and not getattr(mode, "inference", False):
+        if mode.grad is False and not mode.inference:
             mode.grad = TANGENTS
 
     def close(self) -> None:
@@ -232,9 +232,16 @@ def transposed(op: Any, inputs: Any, values: dict, outputs: tuple, tangents: lis
         mode.grad = before
     if not roots:
         return [None] * len(outputs)
-    found = iter(run_backward(roots, weights, create_graph, create_graph,
-                              [dummy for dummy in dummies if dummy is not None], accumulate=False))
+    found = iter(run_backward([_place(root) for root in roots], weights, create_graph, create_graph,
+                              [_place(dummy) for dummy in dummies if dummy is not None],
+                              accumulate=False))
     return [None if dummy is None else next(found) for dummy in dummies]
+
+
+def _place(tensor: Any) -> Any:
+    """Where the tensor's gradient arrives: a node and its output."""
+    edge: Any = edge_of(tensor)
+    return edge[:2]
 
 
 def elementwise(op: Any, inputs: Any, values: dict, outputs: tuple, tangents: list) -> list:

@@ -12,7 +12,7 @@ from ..core import TensorBase, edge_of, wrap
 from ..device import array_module
 from ..graph import is_leaf, retain_grad
 from ..names import missing_in
-from . import forward_ad, graph
+from . import forward_ad, functional, graph
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .function import Function, FunctionCtx
 from .grad_mode import (
@@ -28,8 +28,8 @@ from .grad_mode import (
 from .graph import GradientEdge
 
 __all__ = ["Function", "FunctionCtx", "backward", "detect_anomaly", "enable_grad", "forward_ad",
-           "grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
-           "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled"]
+           "functional", "grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled",
+           "no_grad", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled"]
 
 Tensors = TensorBase | Sequence[TensorBase]
 

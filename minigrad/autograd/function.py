@@ -63,6 +63,7 @@ class FunctionCtx:
 
     needs_input_grad: tuple[bool, ...] = ()
     saved_for_forward: tuple | None = None
+    _in_jvp = False
 
     def __init__(self) -> None:
         self._to_save: tuple = ()
@@ -105,6 +106,8 @@ class FunctionCtx:
     @property
     def saved_tensors(self) -> tuple:
         """The tensors saved in forward, each checked to be unchanged since."""
+        if self._in_jvp and self.saved_for_forward is not None:
+            return self.saved_for_forward
         if self._saved is FREED:
             raise RuntimeError(SECOND_BACKWARD)
         if self._saved is None:
@@ -348,11 +351,9 @@ def _set_tangents(function: type[Function], ctx: FunctionCtx, args: tuple, outpu
         if ctx._materialize:
             tangents = [zeros_like(arg) if tangent is None and isinstance(arg, TensorBase)
                         else tangent for arg, tangent in zip(args, tangents, strict=True)]
-        before = ctx._saved, ctx._to_save
-        if ctx.saved_for_forward is not None:
-            ctx._saved, ctx._to_save = None, ctx.saved_for_forward
+        ctx._in_jvp = True
         derived = function.jvp(ctx, *tangents)
-        ctx._saved, ctx._to_save = before
+        ctx._in_jvp = False
         if not isinstance(derived, tuple):
             derived = (derived,)
         if len(derived) != len(outputs):

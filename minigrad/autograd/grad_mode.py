@@ -92,7 +92,8 @@ class _NoParameters(ContextDecorator):
         return guard if function is None else guard(function)
 
     def __enter__(self) -> None:
-        self.previous, mode.grad = mode.grad, (self.enabled or mode.off) and not mode.inference
+        self.previous = mode.grad
+        mode.grad = False if mode.inference else self.enabled or mode.off
 
     def __exit__(self, *error: object) -> None:
         mode.grad = self.previous
