@@ -8,7 +8,9 @@ This file is the `torch` namespace: every public name, imported from where it is
 from __future__ import annotations
 
 from math import e, inf, nan, pi
-from . import amp, autograd, cuda, fft, linalg, masked, nn, optim, random, signal, special, utils
+from . import (
+    amp, autograd, cuda, fft, func, linalg, masked, nn, optim, random, signal, special, utils,
+)
 from .amp import autocast, is_autocast_enabled
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.grad_mode import (

@@ -7,9 +7,9 @@
     vhp, hvp            f(x), v^T H          backward of a backward; and H v
 
 Inputs and outputs are one tensor or a tuple of them; results are nested as these are.
-`create_graph` makes the results differentiable in turn. `strict` refuses a function that does not depend on an
-input, for which the result would be zero. `vectorize` is torch's switch to vmap, which is faster
-there; here the same values are computed row by row.
+`create_graph` makes the results differentiable in turn. `strict` refuses a function that does not
+depend on an input, for which the result would be zero. `vectorize` is torch's switch to vmap, which
+is faster there; here the same values are computed row by row.
 """
 
 from __future__ import annotations

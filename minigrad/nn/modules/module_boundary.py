@@ -51,7 +51,7 @@ class Boundary:
     def _through(self, values: tuple, watch: Callable) -> tuple:
         """Pass the tensors among `values` through an identity node, and watch it."""
         at = [i for i, value in enumerate(values) if isinstance(value, TensorBase)]
-        if not (mode.grad and any(values[i].requires_grad for i in at)):
+        if not (mode.grad is True and any(values[i].requires_grad for i in at)):
             return values
         passed = list(values)
         fresh = BackwardHookFunction.apply(*[values[i] for i in at])
