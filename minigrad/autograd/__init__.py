@@ -25,11 +25,13 @@ from .grad_mode import (
     set_grad_enabled,
     set_multithreading_enabled,
 )
+from .gradcheck import gradcheck, gradgradcheck
 from .graph import GradientEdge
 
 __all__ = ["Function", "FunctionCtx", "backward", "detect_anomaly", "enable_grad", "forward_ad",
-           "functional", "grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled",
-           "no_grad", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled"]
+           "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode", "is_grad_enabled",
+           "is_inference_mode_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled",
+           "set_multithreading_enabled"]
 
 Tensors = TensorBase | Sequence[TensorBase]
 
