@@ -65,6 +65,7 @@ class Switches:
 
     watching = 0    # new nodes are shown to saved.watch: hooks on saved tensors, anomaly detection
     inference = 0   # new tensors may be inference tensors
+    levels = 0      # dual levels are open: ops have tangents to compute (tangents.py)
     leaf_hooks = 0  # some leaf has hooks: backward must not keep them waiting (engine.py)
 
     def __init__(self) -> None:

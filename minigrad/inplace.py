@@ -67,10 +67,12 @@ def inplace(function: Callable, name: str | None = None, words: str | None = Non
             check_no_overlap(self._data)
             if shared:
                 check_apart(self, args, overlap == "exact")
-        if (direct and not recording and not kwargs and mode.level is None
+        if (direct and not recording and not kwargs and not switches.levels
                 and _write_directly(op, self, args)):
             return self
-        before = self if mode.level is None else self.clone()  # tangents' histories keep it
+        before = self
+        if switches.levels and mode.level is not None:
+            before = self.clone()  # what the histories of tangents will keep
         start = -next_number()
         watched = recording and switches.watching
         try:
@@ -193,7 +195,7 @@ def write(self: Any, result: Any, start: int) -> Node | None:
     node = result._node
     if node is not None:
         _keep_old_value(node, self)
-    if mode.level is not None:
+    if switches.levels and mode.level is not None:
         mode.level.write(self, result)
     data[...] = new
     version_of(self).count += 1

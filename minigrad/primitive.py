@@ -360,7 +360,7 @@ def no_kernel(label: str, dtype: np.dtype) -> NotImplementedError:
 
 def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     """Wrap the kernel's result and leave a node behind, if any input needs a gradient."""
-    if mode.level is not None:
+    if switches.levels and mode.level is not None:
         return mode.level.record(op, data, inputs, values)
     tensor: Any
     outputs: Any

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from . import primitive, promotion
-from .core import DUAL, TANGENTS, edge_of, extras_of, mode, wrap
+from .core import DUAL, TANGENTS, edge_of, extras_of, mode, switches, wrap
 from .device import array_module
 from .dtypes import DIFFERENTIABLE
 from .engine import fit, run_backward
@@ -51,11 +51,13 @@ class Level:
         self.number: int = 0 if self.outer is None else self.outer.number + 1
 
     def open(self) -> None:
+        switches.add("levels", 1)
         mode.level, mode.off = self, TANGENTS
         if mode.grad is False and not mode.inference:
             mode.grad = TANGENTS
 
     def close(self) -> None:
+        switches.add("levels", -1)
         _step_outside(self)
 
     # --- an op ---
