@@ -18,9 +18,12 @@ class Hooks:
     def __init__(self) -> None:
         self.functions: dict[int, Any] = {}
 
-    def add(self, function: Any) -> RemovableHandle:
+    def add(self, function: Any, prepend: bool = False) -> RemovableHandle:
         handle = RemovableHandle(self)
-        self.functions[handle.id] = function
+        if prepend:
+            self.functions = {handle.id: function, **self.functions}
+        else:
+            self.functions[handle.id] = function
         return handle
 
     def __iter__(self) -> Iterator[Any]:

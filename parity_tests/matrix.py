@@ -62,6 +62,15 @@ SECTIONS = [
         "errors": "class and words of exceptions",
         "copies": "`deepcopy` and `pickle`",
     }, "test_module_db:expected_cells"),
+    Section("Optimisers", "optimiser", "its own optimiser database", "test_optim_db.py", {
+        "steps": "30 steps in float64: parameters, state, options",
+        "float32": "the same in float32",
+        "complex": "the same in complex128",
+        "half": "three steps in float16 and bfloat16",
+        "state": "going on with a state of the other library's",
+        "differentiable": "gradients through three steps",
+        "errors": "class and words of exceptions",
+    }, "test_optim_db:expected_cells"),
 ]
 EQUAL, GAP, WRONG = "equal", "gap", "wrong"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from parity_tests.harness import check_error, program
+from parity_tests.harness import candidate, check_error, program
 
 OPTIONS = {
     "SGD": [
@@ -196,6 +198,82 @@ def test_hooks_and_zero_grad():
         return events, zeros, parameter.grad, parameter, parameter._version
 
     program(run)
+
+
+def test_hooks_of_all_optimisers_and_of_the_state():
+    def run(torch):
+        from_optimizer = importlib.import_module(f"{torch.__name__}.optim.optimizer")
+        parameter, events = torch.ones(2, requires_grad=True), []
+        note = lambda word: lambda *args: events.append((word, len(args)))
+        handles = [from_optimizer.register_optimizer_step_pre_hook(note("before any")),
+                   from_optimizer.register_optimizer_step_post_hook(note("after any"))]
+        optimizer = torch.optim.SGD([parameter], lr=0.5, momentum=0.9)
+        optimizer.register_step_pre_hook(note("before"))
+        optimizer.register_step_post_hook(note("after"))
+        optimizer.register_step_pre_hook(lambda o, args, kwargs: ((*args, lambda: 3.0), kwargs))
+        parameter.grad = torch.ones(2)
+        loss = optimizer.step()
+        for handle in handles:
+            handle.remove()
+        optimizer.register_state_dict_pre_hook(note("look"))
+        optimizer.register_state_dict_post_hook(note("looked"))
+        optimizer.register_state_dict_post_hook(lambda o, d: {**d, "more": 1}, prepend=True)
+        optimizer.register_load_state_dict_pre_hook(
+            lambda o, d: {**d, "param_groups": [{**g, "lr": 7.0} for g in d["param_groups"]]})
+        optimizer.register_load_state_dict_post_hook(note("loaded"))
+        optimizer.load_state_dict(optimizer.state_dict())
+        optimizer.zero_grad()
+        optimizer.step()
+        bad = torch.optim.SGD([parameter])
+        bad.register_step_pre_hook(lambda *args: 3)
+        with pytest.raises(RuntimeError) as caught:
+            bad.step()
+        return events, loss, optimizer.state_dict(), str(caught.value)
+
+    program(run)
+
+
+@pytest.mark.parametrize("wanted", ["lr", "weight_decay", "betas"])
+def test_gradients_reach_the_options(wanted):
+    def run(torch):
+        found = []
+        for name in ("SGD", "Adam", "AdamW"):
+            if name == "SGD" and wanted == "betas":
+                continue
+            numbers = [torch.tensor(each, dtype=torch.float64, requires_grad=True) for each in
+                       ((0.8, 0.95) if wanted == "betas" else (0.1,))]
+            value = tuple(numbers) if wanted == "betas" else numbers[0]
+            start = torch.arange(4.0, dtype=torch.float64).requires_grad_()
+            parameter = start.clone()
+            optimizer = getattr(torch.optim, name)([parameter], differentiable=True,
+                                                   **{wanted: value})
+            if name == "SGD" and wanted == "weight_decay":  # torch takes it for a number
+                continue
+            parameter.grad = torch.linspace(-1, 2, 4, dtype=torch.float64) * start
+            optimizer.step()
+            found.append(torch.autograd.grad((parameter**2).sum(), [start, *numbers],
+                                             allow_unused=True))
+        return found
+
+    program(run, rtol=1e-6)  # torch's corrections of the moments are float32 tensors
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD",
+                                  "Adafactor", "Rprop"])
+def test_a_step_needs_memory_for_one_parameter(name):
+    lib = candidate()
+    parameter = lib.ones(1000, 1000, requires_grad=True)
+    optimizer = getattr(lib.optim, name)([parameter], lr=0.1, weight_decay=0.1) \
+        if name != "Rprop" else lib.optim.Rprop([parameter])
+    parameter.grad = lib.ones(1000, 1000)
+    optimizer.step()
+    tracemalloc.start()
+    try:
+        optimizer.step()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= parameter.numel() * 4 * 1.15  # and for a block of it
 
 
 def test_an_optimiser_of_ones_own():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .optimizer import Optimizer, check_options, new_step, zeros_for
-from .updates import add_product, add_quotient, add_scaled, as_real, sqrt
+from .optimizer import Optimizer, check_options, check_rate, count, counter, rate_of, zeros_for
+from .updates import add_product, add_quotient, blocks, decayed, shift, sqrt
 
 
 class Adagrad(Optimizer):
@@ -19,8 +19,8 @@ class Adagrad(Optimizer):
                  initial_accumulator_value: float = 0, eps: float = 1e-10,
                  foreach: bool | None = None, *, maximize: bool = False,
                  differentiable: bool = False, fused: bool | None = None) -> None:
+        check_rate(lr)
         check_options(
-            (lr >= 0.0, f"Invalid learning rate: {lr}"),
             (lr_decay >= 0.0, f"Invalid lr_decay value: {lr_decay}"),
             (weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}"),
             (initial_accumulator_value >= 0.0,
@@ -32,26 +32,18 @@ class Adagrad(Optimizer):
             "maximize": maximize, "differentiable": differentiable, "fused": fused})
         for group in self.param_groups:
             for parameter in group["params"]:
-                self._begin(group, parameter._data, self.state[parameter])
+                self.begin(group, parameter, self.state[parameter])
 
-    def _begin(self, group: dict, parameter: Any, state: dict) -> None:
+    def begin(self, group: dict, parameter: Any, state: dict) -> None:
         start = group["initial_accumulator_value"]
-        state["step"] = new_step()
+        state["step"] = counter(group, parameter)
         state["sum"] = zeros_for(parameter)
-        add_scaled(state["sum"]._data, complex(start, start) if parameter.dtype.kind == "c"
-                   else start)
+        state["sum"]._data[...] = complex(start, start) if parameter.dtype.is_complex else start
 
     def update(self, group: dict, parameter: Any, gradient: Any, state: dict) -> None:
-        if not state:  # of a group that was added later
-            self._begin(group, parameter, state)
-        parameter, gradient = as_real(parameter), as_real(gradient)
-        state["step"]._data += 1
-        step = float(state["step"]._data)
-        if group["weight_decay"] != 0:
-            gradient = add_scaled(gradient.copy(), parameter, group["weight_decay"])
-        total = as_real(state["sum"]._data)
-        add_product(total, gradient, gradient)
-        root = sqrt(total)
-        root += group["eps"]
-        add_quotient(parameter, gradient, root,
-                     -(float(group["lr"]) / (1 + (step - 1) * group["lr_decay"])))
+        step = count(state)
+        rate = rate_of(group) / (1 + (step - 1) * group["lr_decay"])
+        for p, g, total in blocks(group, parameter, gradient, state["sum"]):
+            g = decayed(g, p, group["weight_decay"])
+            add_product(total, g, g)
+            add_quotient(p, g, shift(sqrt(total), group["eps"]), -rate)

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from .optimizer import Optimizer, check_options, new_step, zeros_for
-from .updates import add_product, add_quotient, add_scaled, as_real, lerp, scale, sqrt
+from .optimizer import Optimizer, check_options, check_rate, count, counter, rate_of, zeros_for
+from .updates import (
+    add_product,
+    add_quotient,
+    add_scaled,
+    blocks,
+    copy,
+    decayed,
+    lerp,
+    scale,
+    shift,
+    sqrt,
+)
 
 
 class RMSprop(Optimizer):
@@ -20,8 +31,8 @@ class RMSprop(Optimizer):
                  weight_decay: float = 0, momentum: float = 0, centered: bool = False,
                  capturable: bool = False, foreach: bool | None = None, maximize: bool = False,
                  differentiable: bool = False) -> None:
+        check_rate(lr)
         check_options(
-            (lr >= 0.0, f"Invalid learning rate: {lr}"),
             (eps >= 0.0, f"Invalid epsilon value: {eps}"),
             (momentum >= 0.0, f"Invalid momentum value: {momentum}"),
             (weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}"),
@@ -31,29 +42,30 @@ class RMSprop(Optimizer):
             "weight_decay": weight_decay, "capturable": capturable, "foreach": foreach,
             "maximize": maximize, "differentiable": differentiable})
 
-    def update(self, group: dict, parameter: Any, gradient: Any, state: dict) -> None:
-        if not state:
-            state["step"] = new_step()
-            state["square_avg"] = zeros_for(parameter)
-            if group["momentum"] > 0:
-                state["momentum_buffer"] = zeros_for(parameter)
-            if group["centered"]:
-                state["grad_avg"] = zeros_for(parameter)
-        parameter, gradient = as_real(parameter), as_real(gradient)
-        state["step"]._data += 1
-        if group["weight_decay"] != 0:
-            gradient = add_scaled(gradient.copy(), parameter, group["weight_decay"])
-        alpha, lr, square = group["alpha"], float(group["lr"]), as_real(state["square_avg"]._data)
-        add_product(scale(square, alpha), gradient, gradient, 1 - alpha)
-        if group["centered"]:
-            mean = as_real(state["grad_avg"]._data)
-            lerp(mean, gradient, 1 - alpha)
-            square = add_product(square.copy(), mean, mean, -1)
-        root = sqrt(square)
-        root += group["eps"]
+    def begin(self, group: dict, parameter: Any, state: dict) -> None:
+        state["step"] = counter(group, parameter)
+        state["square_avg"] = zeros_for(parameter)
         if group["momentum"] > 0:
-            buffer = as_real(state["momentum_buffer"]._data)
-            add_quotient(scale(buffer, group["momentum"]), gradient, root)
-            add_scaled(parameter, buffer, -lr)
-        else:
-            add_quotient(parameter, gradient, root, -lr)
+            state["momentum_buffer"] = zeros_for(parameter)
+        if group["centered"]:
+            state["grad_avg"] = zeros_for(parameter)
+
+    def update(self, group: dict, parameter: Any, gradient: Any, state: dict) -> None:
+        count(state)
+        alpha, lr, momentum = group["alpha"], rate_of(group), group["momentum"]
+        names = (["momentum_buffer"] if momentum > 0 else []) + (
+            ["grad_avg"] if group["centered"] else [])
+        for p, g, square, *rest in blocks(group, parameter, gradient, state["square_avg"],
+                                          *[state[name] for name in names]):
+            more = dict(zip(names, rest, strict=True))
+            g = decayed(g, p, group["weight_decay"])
+            add_product(scale(square, alpha), g, g, 1 - alpha)
+            if group["centered"]:
+                mean = lerp(more["grad_avg"], g, 1 - alpha)
+                square = add_product(copy(square), mean, mean, -1)
+            root = shift(sqrt(square), group["eps"])
+            if momentum > 0:
+                buffer = add_quotient(scale(more["momentum_buffer"], momentum), g, root)
+                add_scaled(p, buffer, -lr)
+            else:
+                add_quotient(p, g, root, -lr)

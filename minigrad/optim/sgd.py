@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import wrap
-from .optimizer import Optimizer, check_options
-from .updates import add_scaled, scale
+from .optimizer import Optimizer, check_options, check_rate, rate_of, zeros_for
+from .updates import add_scaled, assign, blocks, copy, decayed, detached, scale
 
 
 class SGD(Optimizer):
@@ -16,11 +15,11 @@ class SGD(Optimizer):
     """
 
     def __init__(self, params: Any, lr: Any = 1e-3, momentum: float = 0, dampening: float = 0,
-                 weight_decay: float = 0, nesterov: bool = False, *, maximize: bool = False,
+                 weight_decay: Any = 0, nesterov: bool = False, *, maximize: bool = False,
                  foreach: bool | None = None, differentiable: bool = False,
                  fused: bool | None = None) -> None:
+        check_rate(lr)
         check_options(
-            (lr >= 0.0, f"Invalid learning rate: {lr}"),
             (momentum >= 0.0, f"Invalid momentum value: {momentum}"),
             (weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}"),
             (not nesterov or (momentum > 0 and dampening == 0),
@@ -30,16 +29,24 @@ class SGD(Optimizer):
             "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
             "differentiable": differentiable, "fused": fused})
 
+    def begin(self, group: dict, parameter: Any, state: dict) -> None:
+        if group["momentum"] != 0:
+            state["momentum_buffer"] = None
+
     def update(self, group: dict, parameter: Any, gradient: Any, state: dict) -> None:
-        if group["weight_decay"] != 0:
-            gradient = add_scaled(gradient.copy(), parameter, group["weight_decay"])
-        momentum = group["momentum"]
-        if momentum != 0:
-            buffer = state.get("momentum_buffer")
-            if buffer is None:
-                buffer = state["momentum_buffer"] = wrap(gradient.copy())
+        momentum, lr = group["momentum"], rate_of(group)
+        if momentum == 0:
+            for p, g in blocks(group, parameter, gradient):
+                add_scaled(p, decayed(g, p, group["weight_decay"]), -lr)
+            return
+        first = state["momentum_buffer"] is None  # it starts as the first gradient
+        if first:
+            state["momentum_buffer"] = zeros_for(parameter)
+        for p, g, buffer in blocks(group, parameter, gradient, state["momentum_buffer"]):
+            g = decayed(g, p, group["weight_decay"])
+            if first:
+                assign(buffer, detached(g))
             else:
-                add_scaled(scale(buffer._data, momentum), gradient, 1 - group["dampening"])
-            gradient = add_scaled(gradient.copy(), buffer._data, momentum) if group["nesterov"] \
-                else buffer._data
-        add_scaled(parameter, gradient, -float(group["lr"]))
+                add_scaled(scale(buffer, momentum), g, 1 - group["dampening"])
+            add_scaled(p, add_scaled(copy(g), buffer, momentum) if group["nesterov"] else buffer,
+                       -lr)

@@ -109,6 +109,15 @@ def adamw_step(lib: Any) -> Callable:
     return optimizer.step
 
 
+def adamw_step_of_50(lib: Any) -> Callable:
+    """An AdamW step alone, on 2 million parameters in 50 tensors."""
+    parameters = [lib.randn(200, 200, requires_grad=True) for _ in range(50)]
+    optimizer = lib.optim.AdamW(parameters, lr=1e-4)
+    for parameter in parameters:
+        parameter.grad = lib.randn(parameter.shape)
+    return optimizer.step
+
+
 def _square(lib: Any, fn: Callable) -> Callable:
     """Forward and backward of `fn` on 1024x1024, with a cotangent of the result's shape."""
     x = lib.randn(1024, 1024, requires_grad=True)
@@ -146,6 +155,6 @@ def cross_entropy(lib: Any) -> Callable:
 CASES: dict[str, Callable[[Any], Callable]] = {
     case.__name__: case for case in (
         chain_constants, chain_scalars, chain_leaves, mlp_step, transformer_step, adamw_step,
-        softmax, layer_norm, gelu, cross_entropy,
+        adamw_step_of_50, softmax, layer_norm, gelu, cross_entropy,
     )
 }
