@@ -71,6 +71,13 @@ SECTIONS = [
         "differentiable": "gradients through three steps",
         "errors": "class and words of exceptions",
     }, "test_optim_db:expected_cells"),
+    Section("Learning rate schedules", "schedule", "schedules of every class of "
+            "torch.optim.lr_scheduler", "test_lr_scheduler.py", {
+        "rates": "50 steps of SGD and of Adam, with momenta",
+        "tensor": "rates that are tensors",
+        "state": "state_dict, and going on with it",
+        "epochs": "step(epoch), the closed form",
+    }, "test_lr_scheduler:expected_cells"),
 ]
 EQUAL, GAP, WRONG = "equal", "gap", "wrong"
 

@@ -345,9 +345,21 @@ derivative(_addcmul,
     tensor2=lambda g, tensor1, value: g * (tensor1 * value).conj())
 
 
+_INTEGER_DIVISION = (
+    "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will "
+    "perform a true division of tensor1 and tensor2. The historic addcdiv behavior can be "
+    "implemented as (input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer "
+    "inputs and as (input + value * tensor1 / tensor2) for float inputs. The future addcdiv "
+    "behavior is just the latter implementation: (input + value * tensor1 / tensor2), for all "
+    "dtypes.")
+
+
 @takes_out(casts=True)
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """$a + v\\,b / c$."""
+    if all(isinstance(each, TensorBase) and each._data.dtype.kind in "biu"
+           for each in (tensor1, tensor2)):
+        raise RuntimeError(_INTEGER_DIVISION)
     return _addcdiv(input, tensor1, tensor2, value=value)
 
 

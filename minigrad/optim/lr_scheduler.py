@@ -3,7 +3,7 @@ r"""Learning-rate schedules: each sets `group["lr"]` of every group, once per `s
 `last_epoch` counts the steps. A schedule computes the next rate from the present one (`get_lr`), so
 that several may be chained and rates may be changed by hand in between; the product of factors
 comes out as the closed formula up to rounding. The formulas round as torch's do. The base class is
-in schedule.py, OneCycleLR in one_cycle.py.
+in schedule.py, OneCycleLR in one_cycle.py, CyclicLR in cyclic.py.
 """
 
 from __future__ import annotations
@@ -17,25 +17,36 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..names import missing_in
-from .one_cycle import ANNEAL, OneCycleLR
+from .cyclic import CyclicLR
+from .one_cycle import OneCycleLR
 from .optimizer import Optimizer
-from .schedule import EPOCH_DEPRECATION_WARNING, WRONG_ORDER, LRScheduler, per_group
+from .schedule import EPOCH_DEPRECATION_WARNING, LRScheduler, set_rate
 
 __all__ = [
-    "ANNEAL", "EPOCH_DEPRECATION_WARNING", "WRONG_ORDER", "ChainedScheduler", "ConstantLR",
-    "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LRScheduler", "LambdaLR",
-    "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR",
-    "ReduceLROnPlateau", "SequentialLR", "StepLR"]
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts",
+    "CyclicLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR",
+    "MultiplicativeLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR"]
 
-_LRScheduler = LRScheduler
+
+class _LRScheduler(LRScheduler):
+    """The base class's name of before PyTorch 2.0."""
 
 
 class _WithFunctions(LRScheduler):
     """Schedules made of the user's functions; only callable objects keep state when saved."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
-        self.lr_lambdas = per_group(lr_lambda, optimizer, "lr_lambdas")
+        self.optimizer = optimizer
+        groups = len(optimizer.param_groups)
+        self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, list | tuple) else \
+            [lr_lambda] * groups
+        if len(self.lr_lambdas) != groups:
+            raise ValueError(f"Expected {groups} lr_lambdas, but got {len(self.lr_lambdas)}")
+        self._check()
         super().__init__(optimizer, last_epoch)
+
+    def _check(self) -> None:
+        """Refuse what is no function, if the schedule minds."""
 
     def state_dict(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items()
@@ -56,7 +67,7 @@ class _WithFunctions(LRScheduler):
 class LambdaLR(_WithFunctions):
     r"""$\eta_t = \eta_0\,f(t)$."""
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         return [base * function(self.last_epoch)
                 for function, base in zip(self.lr_lambdas, self.base_lrs, strict=True)]
 
@@ -64,7 +75,13 @@ class LambdaLR(_WithFunctions):
 class MultiplicativeLR(_WithFunctions):
     r"""$\eta_t = \eta_{t-1}\,f(t)$."""
 
-    def get_lr(self) -> list:
+    def _check(self) -> None:
+        for function in self.lr_lambdas:
+            if not callable(function):
+                raise TypeError("lr_lambda should be a function, but got "
+                                f"{type(function).__name__}")
+
+    def _rates(self) -> list:
         if self._is_initial:
             return self._present()
         return [rate * function(self.last_epoch)
@@ -80,7 +97,7 @@ class StepLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         if self.last_epoch == 0 or self.last_epoch % self.step_size != 0:
             return self._present()
         return [rate * self.gamma for rate in self._present()]
@@ -98,7 +115,7 @@ class MultiStepLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         if self.last_epoch not in self.milestones:
             return self._present()
         return [rate * self.gamma ** self.milestones[self.last_epoch] for rate in self._present()]
@@ -119,7 +136,7 @@ class ConstantLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         if self.last_epoch == 0:
             return [rate * self.factor for rate in self._present()]
         if self.last_epoch != self.total_iters:
@@ -146,7 +163,7 @@ class LinearLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         if self.last_epoch == 0:
             return [rate * self.start_factor for rate in self._present()]
         if self._is_initial or self.last_epoch > self.total_iters:
@@ -169,7 +186,7 @@ class ExponentialLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         if self._is_initial:
             return self._present()
         return [rate * self.gamma for rate in self._present()]
@@ -187,7 +204,7 @@ class PolynomialLR(LRScheduler):
         self.power = power
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         if self._is_initial or self.last_epoch > self.total_iters:
             return self._present()
         left, before = (1.0 - t / self.total_iters for t in (self.last_epoch, self.last_epoch - 1))
@@ -210,7 +227,7 @@ class CosineAnnealingLR(LRScheduler):
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         if self._is_initial:
             return self._present()
         t, period, low = self.last_epoch, self.T_max, self.eta_min
@@ -241,13 +258,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         if not isinstance(eta_min, float | int):
             raise ValueError(f"Expected float or int eta_min, but got {eta_min} of type "
                              f"{type(eta_min)}")
-        self.T_0 = self.T_i = T_0
+        self.T_0 = T_0
+        self.T_i = T_0
         self.T_mult = T_mult
         self.eta_min = eta_min
         self.T_cur: Any = last_epoch
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         return [self.eta_min + (base - self.eta_min)
                 * (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2 for base in self.base_lrs]
 
@@ -255,7 +273,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         """With `epoch`, which may be a fraction, go there; else one step on."""
         if epoch is None and self.last_epoch < 0:
             epoch = 0
-        self._step_count += 1
         if epoch is None:
             epoch = self.last_epoch + 1
             self.T_cur += 1
@@ -267,7 +284,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
                 raise ValueError(f"Expected non-negative epoch, but got {epoch}")
             self._go_to(epoch)
         self.last_epoch = math.floor(epoch)
-        self._set(self.get_lr())
+        self._get_lr_called_within_step = True
+        try:
+            rates = self.get_lr()
+        finally:
+            self._get_lr_called_within_step = False
+        self._set(rates)
 
     def _go_to(self, epoch: float) -> None:
         if epoch < self.T_0:
@@ -283,7 +305,24 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 class _Composite(LRScheduler):
     """Schedules made of schedules."""
 
-    _schedulers: list[LRScheduler]
+    _schedulers: Sequence[LRScheduler]
+
+    def _check(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
+        name = type(self).__name__
+        for index, scheduler in enumerate(schedulers):
+            if not hasattr(scheduler, "optimizer"):
+                raise TypeError(f"{name} at index {index} should have `optimizer` as its "
+                                "attribute.")
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(
+                    f"{name} does not support `ReduceLROnPlateau` scheduler as it requires "
+                    "additional kwargs to be specified when calling `step`, but got one at index "
+                    f"{index} in the given schedulers sequence.")
+            if optimizer != scheduler.optimizer:
+                raise ValueError(
+                    f"{name} expects all schedulers to belong to the same optimizer, but got "
+                    f"scheduler {type(scheduler).__name__} at index {index} has "
+                    f"{scheduler.optimizer}, which is different from {type(optimizer).__name__}.")
 
     def state_dict(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items()
@@ -307,17 +346,12 @@ class ChainedScheduler(_Composite):
             raise ValueError(f"{type(self).__name__} expects at least one scheduler to be chained, "
                              "but got no scheduler.")
         optimizer = optimizer or schedulers[0].optimizer
-        for index, scheduler in enumerate(schedulers):
-            if optimizer != scheduler.optimizer:
-                raise ValueError(
-                    f"{type(self).__name__} expects all schedulers to belong to the same "
-                    f"optimizer, but got scheduler {type(scheduler).__name__} at index {index} "
-                    f"has {scheduler.optimizer}, which is different from {optimizer.__class__}.")
-        self._schedulers = list(schedulers)
+        self._check(optimizer, schedulers)
+        self._schedulers = schedulers
         self.optimizer = optimizer
         self._last_lr = self._present()
 
-    def step(self, epoch: int | None = None) -> None:
+    def step(self) -> None:  # type: ignore[override]
         for scheduler in self._schedulers:
             scheduler.step()
         self._last_lr = self._present()
@@ -328,16 +362,10 @@ class SequentialLR(_Composite):
 
     def __init__(self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int],
                  last_epoch: int = -1) -> None:
-        name = type(self).__name__
         if len(schedulers) < 1:
-            raise ValueError(f"{name} expects at least one scheduler, but got no scheduler.")
-        for index, scheduler in enumerate(schedulers):
-            if optimizer != scheduler.optimizer:
-                raise ValueError(
-                    f"{name} expects all schedulers to belong to the same optimizer, but got "
-                    f"scheduler {type(scheduler).__name__} at index {index} has "
-                    f"{scheduler.optimizer}, which is different from "
-                    f"{type(optimizer).__name__}.")
+            raise ValueError(f"{type(self).__name__} expects at least one scheduler, but got no "
+                             "scheduler.")
+        self._check(optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError("Sequential Schedulers expects number of schedulers provided to be "
                              "one more than the number of milestone points, but got number of "
@@ -346,21 +374,27 @@ class SequentialLR(_Composite):
         self._schedulers, self._milestones = schedulers, milestones
         self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
-        for group in optimizer.param_groups:  # undo the first steps of all schedules but the first
-            group["lr"] = group["initial_lr"]
-        for scheduler in schedulers:
-            scheduler.last_epoch -= 1
-        schedulers[0]._start()
-        self._last_lr = schedulers[0].get_last_lr()
+        for group in optimizer.param_groups:
+            set_rate(group, group["initial_lr"])
+        self.recursive_undo()
+        first = schedulers[bisect.bisect_right(milestones, 0)]
+        first._initial_step()
+        self._last_lr = first.get_last_lr()
 
-    def step(self, epoch: int | None = None) -> None:
+    def recursive_undo(self, sched: Any = None) -> None:
+        """Take back the first step that every schedule took when it was made."""
+        for scheduler in (self if sched is None else sched)._schedulers:
+            if hasattr(scheduler, "_schedulers"):
+                self.recursive_undo(scheduler)
+            elif hasattr(scheduler, "last_epoch"):
+                scheduler.last_epoch -= 1
+
+    def step(self) -> None:  # type: ignore[override]
         self.last_epoch += 1
         index = bisect.bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[index]
         if index > 0 and self._milestones[index - 1] == self.last_epoch:
-            with warnings.catch_warnings():  # `epoch` is the one way to tell a schedule to start
-                warnings.filterwarnings("ignore", message="The epoch parameter in")
-                scheduler.step(0)
+            scheduler._update_lr(0)
         else:
             scheduler.step()
         self._last_lr = scheduler.get_last_lr()
@@ -374,27 +408,33 @@ class ReduceLROnPlateau(LRScheduler):
                  cooldown: int = 0, min_lr: Any = 0, eps: float = 1e-8) -> None:
         if factor >= 1.0:
             raise ValueError("Factor should be < 1.0.")
+        self.factor = factor
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
-        if isinstance(min_lr, list | tuple) and len(min_lr) != len(optimizer.param_groups):
-            raise ValueError(f"expected {len(optimizer.param_groups)} min_lrs, got {len(min_lr)}")
+        self.optimizer = optimizer
+        groups = len(optimizer.param_groups)
+        if isinstance(min_lr, list | tuple):
+            if len(min_lr) != groups:
+                raise ValueError(f"expected {groups} min_lrs, got {len(min_lr)}")
+            self.default_min_lr, self.min_lrs = None, list(min_lr)
+        else:
+            self.default_min_lr, self.min_lrs = min_lr, [min_lr] * groups
+        self.patience, self.cooldown, self.eps = patience, cooldown, eps
+        self.last_epoch = 0
+        self._last_lr = self._present()
         if mode not in ("min", "max"):
             raise ValueError(f"mode {mode} is unknown!")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold mode {threshold_mode} is unknown!")
-        self.optimizer = optimizer
-        self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
+        self.mode_worse = math.inf if mode == "min" else -math.inf
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
-        self.min_lrs = per_group(min_lr, optimizer, "min_lrs")
-        self.last_epoch = 0
-        self._last_lr = self._present()
         self._reset()
 
     def _reset(self) -> None:
-        self.best = math.inf if self.mode == "min" else -math.inf
+        self.best = self.mode_worse
         self.cooldown_counter = self.num_bad_epochs = 0
 
-    def is_better(self, value: float, best: float) -> bool:
+    def _is_better(self, value: float, best: float) -> bool:
         """Whether `value` improves on `best` by more than the threshold."""
         sign = -1 if self.mode == "min" else 1
         if self.threshold_mode == "rel":
@@ -410,7 +450,7 @@ class ReduceLROnPlateau(LRScheduler):
         if epoch is not None:
             warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        if self.is_better(value, self.best):
+        if self._is_better(value, self.best):
             self.best, self.num_bad_epochs = value, 0
         else:
             self.num_bad_epochs += 1
@@ -423,11 +463,20 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = self._present()
 
     def _reduce(self) -> None:
+        groups = len(self.optimizer.param_groups)
+        if groups != len(self.min_lrs):
+            if self.default_min_lr is None:
+                raise RuntimeError(
+                    f"The number of param groups in the `optimizer` ({groups}) differs from when "
+                    f"`ReduceLROnPlateau` was initialized ({len(self.min_lrs)}), usually due to a "
+                    "new param group being added to the optimizer. Please modify the `min_lrs` "
+                    "field to match the length of the `optimizer` param groups.")
+            self.min_lrs = [self.default_min_lr] * groups
         for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
             old = float(group["lr"])
             new = max(old * self.factor, least)
             if old - new > self.eps:
-                group["lr"] = new
+                set_rate(group, new)
 
 
 __getattr__ = missing_in(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .optimizer import Optimizer
-from .schedule import LRScheduler, per_group
+from .schedule import LRScheduler, per_group, set_momentum, start_momentum
 
 
 class OneCycleLR(LRScheduler):
@@ -26,49 +26,30 @@ class OneCycleLR(LRScheduler):
             raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
         self.optimizer = optimizer
         self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
-        if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
+        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
+        if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ANNEAL:
             raise ValueError("anneal_strategy must be one of 'cos' or 'linear', instead got "
                              f"{anneal_strategy}")
         self._anneal_func_type = anneal_strategy
-        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
-        self.cycle_momentum = cycle_momentum
-        max_lrs = per_group(max_lr, optimizer, "values for max_lr")
+        max_lrs = per_group(max_lr, optimizer, "max_lr")
         if last_epoch == -1:
             for group, peak in zip(optimizer.param_groups, max_lrs, strict=True):
                 group["initial_lr"] = peak / div_factor
                 group["max_lr"] = peak
                 group["min_lr"] = group["initial_lr"] / final_div_factor
+        self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            self._start_momentum(base_momentum, max_momentum, last_epoch)
+            start_momentum(self, base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
 
-    def _start_momentum(self, base_momentum: Any, max_momentum: Any, last_epoch: int) -> None:
-        if not {"momentum", "betas"} & self.optimizer.defaults.keys():
-            raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option"
-                             " enabled")
-        self.use_beta1 = "betas" in self.optimizer.defaults
-        if last_epoch != -1:
-            return
-        bases = per_group(base_momentum, self.optimizer, "values for base_momentum")
-        peaks = per_group(max_momentum, self.optimizer, "values for max_momentum")
-        for base, peak, group in zip(bases, peaks, self.optimizer.param_groups, strict=True):
-            self._set_momentum(group, peak)
-            group["max_momentum"], group["base_momentum"] = peak, base
-
-    def _set_momentum(self, group: dict, value: float) -> None:
-        if self.use_beta1:
-            group["betas"] = (value, *group["betas"][1:])
-        else:
-            group["momentum"] = value
-
-    def get_lr(self) -> list:
+    def _rates(self) -> list:
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is "
                              f"{self.total_steps}")
-        start: float = 0
+        start = 0.0
         for phase in self._schedule_phases:
             if step <= phase["end_step"] or phase is self._schedule_phases[-1]:
                 break
@@ -79,7 +60,7 @@ class OneCycleLR(LRScheduler):
         for group in self.optimizer.param_groups:
             rates.append(anneal(group[phase["start_lr"]], group[phase["end_lr"]], share))
             if self.cycle_momentum:
-                self._set_momentum(group, anneal(group[phase["start_momentum"]],
+                set_momentum(self, group, anneal(group[phase["start_momentum"]],
                                                  group[phase["end_momentum"]], share))
         return rates
 
