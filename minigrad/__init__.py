@@ -11,7 +11,13 @@ from math import e, inf, nan, pi
 from . import (
     amp, autograd, cuda, fft, func, linalg, masked, nn, optim, random, signal, special, utils,
 )
-from .amp import autocast, is_autocast_enabled
+from .amp import (
+    GradScaler, autocast, autocast_decrement_nesting, autocast_increment_nesting,
+    clear_autocast_cache, get_autocast_cpu_dtype, get_autocast_dtype, get_autocast_gpu_dtype,
+    is_autocast_cache_enabled, is_autocast_cpu_enabled, is_autocast_enabled,
+    set_autocast_cache_enabled, set_autocast_cpu_dtype, set_autocast_cpu_enabled,
+    set_autocast_dtype, set_autocast_enabled, set_autocast_gpu_dtype,
+)
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,

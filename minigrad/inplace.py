@@ -52,6 +52,7 @@ def inplace(function: Callable, name: str | None = None, words: str | None = Non
     `overlap` is how an argument may lie over what is written (Note [Overlapping memory]): "exact",
     "never", or None for an op to which it does not matter.
     """
+    function = getattr(function, "without_autocast", function)
     op = getattr(function, "op", None)
     direct = op is not None and op.takes_out
 

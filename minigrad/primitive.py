@@ -42,6 +42,7 @@ from typing import Any
 import numpy as np
 
 from . import core, dtypes, promotion
+from .autocast_rules import autocasts
 from .core import (
     Node,
     TensorBase,
@@ -243,7 +244,8 @@ def operator(function: Callable, name: str | None = None) -> Callable:
     """
     op = getattr(function, "op", None)
     if op is not None:
-        return _dress(_binary(op, functools.partial(_run_or_decline, name)), op)
+        plain = _dress(_binary(op, functools.partial(_run_or_decline, name)), op)
+        return autocasts(plain) if hasattr(function, "without_autocast") else plain
 
     def method(self, other):
         try:

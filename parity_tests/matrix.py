@@ -78,6 +78,11 @@ SECTIONS = [
         "state": "state_dict, and going on with it",
         "epochs": "step(epoch), the closed form",
     }, "test_lr_scheduler:expected_cells"),
+    Section("Autocast on the CPU", "operator", "its own operator database, in float32 and in "
+            "autocast's dtype", "test_amp.py", {
+        "bfloat16": "dtypes of the results under autocast to bfloat16",
+        "float16": "and to float16",
+    }, "test_amp:expected_cells"),
 ]
 EQUAL, GAP, WRONG = "equal", "gap", "wrong"
 

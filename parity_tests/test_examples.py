@@ -44,7 +44,7 @@ def test_is_short_and_plain(path):
     assert "import torch" in text and "minigrad" not in text
 
 
-def test_eight_topics_and_four_exercises():
+def test_nine_topics_and_four_exercises():
     names = [path.name for path in EXAMPLES]
-    assert sum(name[:2].isdigit() for name in names) == 8
+    assert sum(name[:2].isdigit() for name in names) == 9
     assert sum(name.startswith("exercise_") for name in names) == 4

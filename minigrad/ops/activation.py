@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import wrap
 from ..device import host, move
 from ..inplace import inplace as in_place
@@ -170,6 +171,7 @@ derivative(_rrelu_with_noise, input=lambda g, noise: g * noise)
 _rrelu_ = written_over(_rrelu_with_noise, input=lambda g, noise: g * noise)
 
 
+@autocasts
 def prelu(input: Any, weight: Any) -> Any:
     """`leaky_relu` with a learned slope, one for all or one a channel."""
     shape, ndim = weight._data.shape, input._data.ndim
@@ -312,6 +314,7 @@ derivative(_softplus, input=lambda g, input, beta, threshold: g.where(
     input * beta > threshold, g * (input * beta).sigmoid()))
 
 
+@autocasts
 @takes_out(check=check_found)
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     r"""$\ln(1 + e^{\beta a})/\beta$: a smooth relu; $a$ itself above the threshold."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from .avg_pooling import Plan, Windows, check_rows, even_windows, one_int, plan_of, pooling
 from .dims import int_tuple
@@ -86,6 +87,7 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
     return _adaptive(2, input, _grid("adaptive_avg_pool2d", 2, input, output_size))
 
 
+@autocasts
 @takes_out
 def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
     """The same over the last three dimensions."""

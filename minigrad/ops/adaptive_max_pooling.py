@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..device import host
 from ..primitive import primitive
 from .max_pooling import flat_places, largest, with_backward
@@ -161,7 +162,7 @@ def _choice(with_indices: Any, name: str) -> Any:
 
     pool.__name__ = pool.__qualname__ = name
     pool.__doc__ = f"The largest element of each window; `{name}_with_indices` tells where."
-    return pool
+    return autocasts(pool)
 
 
 adaptive_max_pool1d = _choice(adaptive_max_pool1d_with_indices, "adaptive_max_pool1d")
@@ -287,7 +288,7 @@ def _fractional_choice(with_indices: Any, name: str) -> Any:
 
     pool.__name__ = pool.__qualname__ = name
     pool.__doc__ = f"The largest element of each window; `{name}_with_indices` tells where."
-    return pool
+    return autocasts(pool)
 
 
 fractional_max_pool2d = _fractional_choice(

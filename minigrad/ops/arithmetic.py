@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..dtypes import HALF_TYPES, get_default_dtype, of_number, result_type
 from ..out import takes_out
@@ -249,6 +250,7 @@ def _times_log(result, base, exponent):
     return (result * base.log()).masked_fill(flat, 0)
 
 
+@autocasts
 @takes_out(casts=True)
 def pow(input: Any, exponent: Any) -> Any:
     """$a^b$, elementwise; either may be a number."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..autocast_rules import lower_precision
+from ..autocast_rules import autocasts
 from ..dtypes import HALF_TYPES, float32
 from ..primitive import joint_derivative, primitive
 from .arithmetic import mul_number
@@ -170,7 +170,7 @@ def _added(mask: Any, dtype: Any) -> Any:
     return mask.zeros_like(dtype=dtype).masked_fill(mask.logical_not(), -math.inf)
 
 
-@lower_precision
+@autocasts
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
     is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,

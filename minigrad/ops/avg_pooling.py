@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, no_kernel, primitive
 from .arithmetic import div_rounded
@@ -344,6 +345,7 @@ def avg_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
                      ceil_mode, count_include_pad, _divisor("avg_pool2d", divisor_override))
 
 
+@autocasts
 @takes_out
 def avg_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
                ceil_mode: bool = False, count_include_pad: bool = True,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, joint_derivative, primitive
 from .extremes import return_type
@@ -84,6 +85,7 @@ def _ready(input: Any, name: str) -> None:
     require_lapack(input, "cholesky_cpu")
 
 
+@autocasts
 @takes_out(check=castable("cholesky", "result")[0])
 def cholesky(input: Any, upper: bool = False) -> Any:
     """$L$ of $A = L L^H$, or with `upper` $U$ of $A = U^H U$."""
@@ -94,6 +96,7 @@ def cholesky(input: Any, upper: bool = False) -> Any:
     return factor
 
 
+@autocasts
 @takes_matrix_out("linalg_cholesky")
 def linalg_cholesky(input: Any, *, upper: bool = False) -> Any:
     """$L$ of $A = L L^H$, or with `upper` $U$ of $A = U^H U$."""
@@ -104,6 +107,7 @@ def linalg_cholesky(input: Any, *, upper: bool = False) -> Any:
     return factor
 
 
+@autocasts
 @takes_matrix_out("linalg_cholesky_ex")
 def cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = False) -> Any:
     """The factor, and for each matrix 0 or the order of the leading minor that is not positive."""
@@ -142,6 +146,7 @@ def _cholesky_solve_rule(g, input2, result, upper, needs):
 joint_derivative(_cholesky_solve, ("input", "input2"), _cholesky_solve_rule)
 
 
+@autocasts
 @takes_out(check=castable("cholesky_solve", "result")[0])
 def cholesky_solve(input: Any, input2: Any, upper: bool = False) -> Any:
     """$X$ of $A X = B$ for B = `input`, given the Cholesky factor of A, `input2`."""
@@ -211,6 +216,7 @@ def _cholesky_inverse_rule(g, input, result, upper):
 derivative(_cholesky_inverse, input=_cholesky_inverse_rule)
 
 
+@autocasts
 @takes_matrix_out("cholesky_inverse", checks=castable("cholesky_inverse", "result"))
 def cholesky_inverse(input: Any, upper: bool = False) -> Any:
     """$A^{-1}$, given the Cholesky factor of A."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..out import check_found, takes_out
 from ..primitive import derivative, primitive
@@ -327,6 +328,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     return _lerp(input, end, weight)
 
 
+@autocasts
 @takes_out(casts=True)
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """$a + v\\,b\\,c$."""
@@ -354,6 +356,7 @@ _INTEGER_DIVISION = (
     "dtypes.")
 
 
+@autocasts
 @takes_out(casts=True)
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """$a + v\\,b / c$."""

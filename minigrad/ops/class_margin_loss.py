@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..autocast_rules import full_precision
+from ..autocast_rules import autocasts
 from ..primitive import derivative, no_kernel, primitive
 from .activation import logsigmoid
 from .loss import reduce_loss, reduction_name, refuse_gradient
@@ -91,7 +91,7 @@ derivative(multi_margin_loss_backward,
     input=no_derivative("multi_margin_loss_backward"))
 
 
-@full_precision
+@autocasts
 def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0,
                       weight: Any = None, size_average: bool | None = None,
                       reduce: bool | None = None, reduction: str = "mean") -> Any:
@@ -178,7 +178,7 @@ derivative(multilabel_margin_loss_backward,
     input=no_derivative("multilabel_margin_loss_backward"))
 
 
-@full_precision
+@autocasts
 def multilabel_margin_loss(input: Any, target: Any, size_average: bool | None = None,
                            reduce: bool | None = None, reduction: str = "mean") -> Any:
     r"""$\frac1C\sum_{y \in Y}\sum_{c \notin Y} \max(0, 1 - x_y + x_c)$ for scores `input` (N, C)

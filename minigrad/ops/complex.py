@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..dtypes import bfloat16
 from ..out import check_found, check_object, takes_out
@@ -79,6 +80,7 @@ def view_as_real(xp, input):
     return restrided(xp, part, (*part.shape, 2), (*part.strides, part.dtype.itemsize))
 
 
+@autocasts
 @view
 def view_as_complex(xp, input):
     """Pairs in the last dimension as complex numbers: shape (*, 2) -> (*)."""
@@ -175,6 +177,7 @@ derivative(_polar,
     angle=lambda g, result: (g * (result * 1j).conj()).real)
 
 
+@autocasts
 @takes_out(check=check_object)
 def polar(abs: Any, angle: Any) -> Any:
     r"""$y = r\,e^{i\phi}$."""

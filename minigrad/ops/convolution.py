@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..autocast_rules import lower_precision
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..primitive import derivative, joint_derivative, primitive
 from .matmul import C_NAMES, require_dtype_of
@@ -422,28 +422,28 @@ def _convolve(name: str, dims: int, input: Any, weight: Any, bias: Any, *how: An
     return run(input.unsqueeze(0), weight, bias, *how).squeeze(0)
 
 
-@lower_precision
+@autocasts
 def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
            dilation: Any = 1, groups: int = 1) -> Any:
     """Convolve (N, C, L) with (O, C/groups, K)."""
     return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, False, 0, groups)
 
 
-@lower_precision
+@autocasts
 def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
            dilation: Any = 1, groups: int = 1) -> Any:
     """Convolve (N, C, H, W) with (O, C/groups, kH, kW)."""
     return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, False, 0, groups)
 
 
-@lower_precision
+@autocasts
 def conv3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
            dilation: Any = 1, groups: int = 1) -> Any:
     """Convolve (N, C, D, H, W) with (O, C/groups, kD, kH, kW)."""
     return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, False, 0, groups)
 
 
-@lower_precision
+@autocasts
 def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
                      output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Any:
     """The transpose of `conv1d`: weight is (C, O/groups, K)."""
@@ -451,7 +451,7 @@ def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
                      output_padding, groups)
 
 
-@lower_precision
+@autocasts
 def conv_transpose2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
                      output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Any:
     """The transpose of `conv2d`: weight is (C, O/groups, kH, kW)."""
@@ -459,7 +459,7 @@ def conv_transpose2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
                      output_padding, groups)
 
 
-@lower_precision
+@autocasts
 def conv_transpose3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
                      output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Any:
     """The transpose of `conv3d`: weight is (C, O/groups, kD, kH, kW)."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autocast_rules import full_precision
+from ..autocast_rules import autocasts
 from ..core import TensorBase, wrap
 from ..device import array_module, host
 from ..primitive import derivative, primitive
@@ -214,7 +214,7 @@ def _each_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths:
                      target_lengths=target_lengths, zero_infinity=zero_infinity)[0]
 
 
-@full_precision
+@autocasts
 def ctc_loss_by_number(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any,
                        blank: int = 0, reduction: int = 0, zero_infinity: bool = False) -> Any:
     """`torch.ctc_loss`, whose `reduction` is a number: 1 is "mean", 2 "sum", others are "none".
@@ -245,6 +245,7 @@ def ctc_loss_by_number(log_probs: Any, targets: Any, input_lengths: Any, target_
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
+@autocasts
 def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0,
              reduction: str = "mean", zero_infinity: bool = False) -> Any:
     """Minus the logarithm of the probability that the frames spell out the target.

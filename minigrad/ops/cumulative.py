@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..out import any_dtype, takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
@@ -29,6 +30,7 @@ def reversed_cumsum(g: Any, dim: int) -> Any:
     return g.flip(dim).cumsum(dim).flip(dim) if g._data.ndim else g
 
 
+@autocasts
 @takes_out(check=any_dtype)
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     r"""$y_i = \sum_{j \le i} a_j$ along `dim`."""
@@ -58,6 +60,7 @@ def _cumprod_rule(g, input, result, dim):
     return cat(parts, dim)
 
 
+@autocasts
 @takes_out(check=any_dtype)
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     r"""$y_i = \prod_{j \le i} a_j$ along `dim`."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..out import takes_out
 from ..primitive import derivative, joint_derivative, no_kernel, primitive
@@ -130,6 +131,7 @@ _BY_PRODUCT = {"use_mm_for_euclid_dist_if_necessary": None, "use_mm_for_euclid_d
 _MANY = 25  # more rows than these are many
 
 
+@autocasts
 def cdist(x1: Any, x2: Any, p: float = 2.0,
           compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
     r"""The distance $\left(\sum_k |a_{ik} - b_{jk}|^p\right)^{1/p}$ of each row of `x1` to each of
@@ -238,6 +240,7 @@ derivative(_pdist_backward, **dict.fromkeys(
     _pdist_backward.op.inputs, declared_missing("_pdist_backward")))
 
 
+@autocasts
 def pdist(input: Any, p: float = 2) -> Any:
     r"""The distance $\left(\sum_k |a_{ik} - a_{jk}|^p\right)^{1/p}$ of each two rows $i < j$."""
     _require_tensor("pdist", "input", 1, input)
@@ -282,6 +285,7 @@ def _renorm_rule(g, input, p, dims, maxnorm):
 derivative(_renorm, input=_renorm_rule)
 
 
+@autocasts
 @takes_out
 def renorm(input: Any, p: Any, dim: int, maxnorm: Any) -> Any:
     """Each slice along `dim` whose p-norm is above `maxnorm` scaled down to it."""

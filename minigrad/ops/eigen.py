@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import may_flow
 from ..primitive import derivative, primitive
 from .creation import eye
@@ -80,6 +81,7 @@ def _ready_hermitian(A: Any, UPLO: str) -> str:
     return UPLO.upper()
 
 
+@autocasts
 @takes_matrix_out("linalg_eigh")
 def eigh(input: Any, UPLO: str = "L") -> Any:
     """The eigenvalues, ascending, and eigenvectors of a Hermitian matrix."""
@@ -88,6 +90,7 @@ def eigh(input: Any, UPLO: str = "L") -> Any:
     return EighResult(*_eigh(input, UPLO=UPLO, compute_v=True))
 
 
+@autocasts
 @takes_matrix_out("linalg_eigvalsh")
 def eigvalsh(input: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of a Hermitian matrix (the vectors, too, where the gradient needs them)."""
@@ -141,6 +144,7 @@ def _ready(input: Any, name: str) -> None:
     require_lapack(input, "linalg_eig_out_cpu")
 
 
+@autocasts
 @takes_matrix_out("linalg_eig", checks=castable("torch.linalg.eig", "eigenvalues",
                                                  "eigenvectors"))
 def eig(input: Any) -> Any:
@@ -150,6 +154,7 @@ def eig(input: Any) -> Any:
     return EigResult(*_eig(input, compute_v=True))
 
 
+@autocasts
 @takes_matrix_out("linalg_eigvals", checks=castable("torch.linalg.eigvals", "eigenvalues"))
 def eigvals(input: Any) -> Any:
     """The eigenvalues of a square matrix, complex."""

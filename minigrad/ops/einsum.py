@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 
 __all__ = ["einsum"]
@@ -19,6 +20,7 @@ __all__ = ["einsum"]
 # one are its rows or columns, summed labels of both are the inner dimension.
 
 
+@autocasts
 def einsum(equation: str, *operands: Any) -> Any:
     """`einsum("ik,kj->ij", a, b)`: products of elements with equal labels, summed over the labels
     that the output lacks. Without `->` the output has the labels that occur once, in order."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .convert import cast
@@ -211,36 +212,42 @@ def _full_1d(name: str, input: Any, n: int | None, dim: int, norm: str | None,
                    normalization=_normalization(norm, forward))
 
 
+@autocasts
 @_transform("complex")
 def fft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     r"""$X_k = \sum_n x_n e^{-2\pi i k n / N}$ along `dim`, cut or padded to `n` first."""
     return _full_1d("fft", input, n, dim, norm, forward=True)
 
 
+@autocasts
 @_transform("complex")
 def ifft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     r"""$x_n = \frac1N \sum_k X_k e^{2\pi i k n / N}$."""
     return _full_1d("ifft", input, n, dim, norm, forward=False)
 
 
+@autocasts
 @_transform("complex")
 def rfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """`fft` of real numbers: the first half, of which the rest are the conjugates."""
     return _r2c_1d("rfft", input, n, dim, norm, forward=True, onesided=True)
 
 
+@autocasts
 @_transform("floating point")
 def irfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """The inverse of `rfft`, of `n` real numbers (an even number unless told)."""
     return _c2r_1d(input, n, dim, norm, forward=False)
 
 
+@autocasts
 @_transform("floating point")
 def hfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """`fft` of numbers whose second half, left out, is the conjugate of the first."""
     return _c2r_1d(input, n, dim, norm, forward=True)
 
 
+@autocasts
 @_transform("complex")
 def ihfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """The inverse of `hfft`."""
@@ -279,18 +286,21 @@ def _from_half_nd(name: str, input: Any, s: Any, dim: Any) -> tuple[Any, list[in
     return _resized(input, dims, sizes), dims, last
 
 
+@autocasts
 @_transform("complex")
 def fftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Any:
     """`fft` along each of `dim` (all, unless told), cut or padded to sizes `s` first."""
     return _full_nd(input, s, dim, norm, forward=True)
 
 
+@autocasts
 @_transform("complex")
 def ifftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Any:
     """`ifft` along each of `dim`."""
     return _full_nd(input, s, dim, norm, forward=False)
 
 
+@autocasts
 @_transform("complex")
 def rfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Any:
     """`rfft` along the last of `dim`, `fft` along the others."""
@@ -302,6 +312,7 @@ def rfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -
                    onesided=True)
 
 
+@autocasts
 @_transform("floating point")
 def irfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Any:
     """The inverse of `rfftn`."""
@@ -342,7 +353,8 @@ def _in_two(function: Any, name: str) -> Any:
     transform.__name__ = name
     transform.__doc__ = f"`{function.__name__}` along the last two dimensions."
     kind = "floating point" if name in ("irfft2", "hfft2") else "complex"
-    return _transform(kind, called=name.replace("2", "n").replace("ifftn", "fftn"))(transform)
+    return autocasts(
+        _transform(kind, called=name.replace("2", "n").replace("ifftn", "fftn"))(transform), name)
 
 
 fft2, ifft2 = _in_two(fftn, "fft2"), _in_two(ifftn, "ifft2")

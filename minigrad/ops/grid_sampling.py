@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase, wrap
 from ..device import module_for
 from ..primitive import derivative, joint_derivative, no_kernel, primitive
@@ -331,18 +332,21 @@ def _sample(input: Any, grid: Any, interpolation_mode: int, padding_mode: int,
         align_corners=bool(align_corners))
 
 
+@autocasts
 def grid_sampler(input: Any, grid: Any, interpolation_mode: int, padding_mode: int,
                  align_corners: bool) -> Any:
     """`grid_sample` with numbers for the modes."""
     return _sample(input, grid, interpolation_mode, padding_mode, align_corners)
 
 
+@autocasts
 def grid_sampler_2d(input: Any, grid: Any, interpolation_mode: int, padding_mode: int,
                     align_corners: bool) -> Any:
     """`grid_sampler` of images."""
     return _sample(input, grid, interpolation_mode, padding_mode, align_corners, 2)
 
 
+@autocasts
 def grid_sampler_3d(input: Any, grid: Any, interpolation_mode: int, padding_mode: int,
                     align_corners: bool) -> Any:
     """`grid_sampler` of volumes."""
@@ -358,6 +362,7 @@ def _default_corners(align_corners: bool | None) -> bool:
     return bool(align_corners)
 
 
+@autocasts("grid_sampler")
 def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros",
                 align_corners: bool | None = None) -> Any:
     """`input` (N, C, H, W) sampled at `grid` (N, H', W', 2): places (x, y), from -1 to 1.

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase, version_of, wrap
 from ..device import add_at, array_module
 from ..graph_errors import overwritten
@@ -284,6 +285,7 @@ def _spread(input: Any, indices: Any) -> tuple:
     return _places(input, advanced)
 
 
+@autocasts
 def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
     """A copy of `input` with `values` written, or added, at `indices` (a tuple of tensors)."""
     if values.dtype != input.dtype:

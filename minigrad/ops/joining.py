@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase, wrap
 from ..dtypes import get_default_dtype
 from ..out import check_cat, takes_out
@@ -52,6 +53,7 @@ def _listed(name: str, tensors: Any) -> list:
     return list(tensors)
 
 
+@autocasts
 @takes_out(check=check_cat, apart=True)
 def cat(tensors: Any, dim: int = 0) -> Any:
     """The tensors one after the other along `dim`; empty tensors of shape (0,) are skipped."""
@@ -89,6 +91,7 @@ derivative(_stack, tensors=lambda grads, dim, needs: [
     grads[0].select(dim, i) if needed else None for i, needed in enumerate(needs)])
 
 
+@autocasts
 @takes_out(check=check_cat)
 def stack(tensors: Any, dim: int = 0) -> Any:
     """The tensors side by side along a new dimension `dim`."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase, wrap
 from ..primitive import joint_derivative, primitive
 from .extremes import return_type
@@ -141,6 +142,7 @@ def _rule(grads, input, b, solution, needs):
 joint_derivative(_lstsq, ("input", "b"), _rule)
 
 
+@autocasts
 @takes_matrix_out("linalg_lstsq", checks=castable(
     "torch.linalg.lstsq", "solution", "solution", "rank", "singular_values"))
 def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:

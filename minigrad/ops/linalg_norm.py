@@ -6,6 +6,7 @@ import math
 import warnings
 from typing import Any
 
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from .dims import wrap_dim
 from .lapack import castable
@@ -33,6 +34,7 @@ _OF_SUMS = {1: "amax", -1: "amin", math.inf: "amax", -math.inf: "amin"}
 _REFUSED_OUT = "{} expected out tensor dtype {{found}} but got: {{wanted}}"
 
 
+@autocasts
 @takes_out(name="linalg_matrix_norm", words=_REFUSED_OUT.format("linalg.matrix_norm"),
            recorded=True)
 def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *,
@@ -108,6 +110,7 @@ def linalg_norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = Fa
     return vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
 
 
+@autocasts
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None,
          dtype: Any = None) -> Any:
     """The p-norm of the elements; "fro" (the default) is the 2-norm, "nuc" that of matrices."""
@@ -172,6 +175,7 @@ def norm_except_dim(v: Any, pow: int = 2, dim: int = 0) -> Any:
 
 # --- condition -----------------------------------------------------------------------------------
 
+@autocasts
 @takes_out(name="linalg_cond", check=castable("linalg.cond", "result")[0], recorded=True)
 def cond(input: Any, p: Any = None) -> Any:
     r"""$\|A\| \cdot \|A^{-1}\|$ in the norm of order `p`; for 2, the default, the quotient of the

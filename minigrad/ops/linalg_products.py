@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..out import any_dtype, check_same, takes_out
 from ..primitive import derivative, primitive
 from .creation import empty, eye
@@ -52,6 +53,7 @@ def linalg_cross(input: Any, other: Any, *, dim: int = -1) -> Any:
     return _cross(input, other, dim=along)
 
 
+@autocasts
 @takes_out(name="linalg_cross")
 def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """The vector product along a dimension of size 3 (the first such by default)."""
@@ -63,6 +65,7 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     return linalg_cross(input, other, dim=dim)
 
 
+@autocasts
 @takes_out(name="linalg_vecdot", words="linalg.vecdot: Expected out of dtype{found} but found "
                                        "{wanted}")
 def vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
@@ -169,6 +172,7 @@ def _check_chain_out(found: np.dtype, wanted: np.dtype) -> None:
                            f"{dtypes.of(found).c_name} but got {dtypes.of(wanted).c_name}")
 
 
+@autocasts
 @takes_out(name="linalg_multi_dot", check=_check_chain_out)
 def multi_dot(tensors: Any) -> Any:
     """The product of matrices in the order that takes the fewest multiplications; the first may
@@ -187,6 +191,7 @@ def _copy(matrix: Any) -> Any:
     return matrix.clone()
 
 
+@autocasts
 def chain_matmul(*matrices: Any, out: Any = None) -> Any:
     """The product of matrices in the order that takes the fewest multiplications; a single one is
     copied, into an `out` of any dtype."""

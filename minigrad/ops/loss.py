@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autocast_rules import full_precision
+from ..autocast_rules import autocasts
 from ..core import mode
 from ..dtypes import get_default_dtype
 from ..primitive import derivative, primitive
@@ -109,7 +109,7 @@ derivative(_mse_loss,
         (target - input) * (share(g, input_shape, reduction) * 2)))
 
 
-@full_precision
+@autocasts
 def mse_loss(input: Any, target: Any, size_average: bool | None = None,
              reduce: bool | None = None, reduction: str = "mean", weight: Any = None) -> Any:
     """$(x - y)^2$."""
@@ -127,7 +127,7 @@ def _weighted(loss: Any, weight: Any, reduction: str) -> Any:
     return reduce_loss(loss, reduction)
 
 
-@full_precision
+@autocasts
 def l1_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None,
             reduction: str = "mean", weight: Any = None) -> Any:
     """$|x - y|$."""
@@ -155,7 +155,7 @@ derivative(_smooth_l1_loss,
         g, input_shape, reduction) * ((target - input) / beta).clamp(-1, 1))
 
 
-@full_precision
+@autocasts
 def smooth_l1_loss(input: Any, target: Any, size_average: bool | None = None,
                    reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0) -> Any:
     r"""$d^2/2\beta$ for $d = |x - y| < \beta$, else $d - \beta/2$."""
@@ -185,7 +185,7 @@ derivative(_huber_loss,
         g, input_shape, reduction) * (target - input).clamp(-delta, delta))
 
 
-@full_precision
+@autocasts
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0,
                weight: Any = None) -> Any:
     r"""$d^2/2$ for $d = |x - y| < \delta$, else $\delta(d - \delta/2)$."""
@@ -262,7 +262,7 @@ _nll_loss = _nll_pair("nll_loss", "NllLossBackward0")
 _nll_loss2d = _nll_pair("nll_loss2d", "NllLoss2DBackward0")
 
 
-@full_precision
+@autocasts
 def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | None = None,
              ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean") -> Any:
     """$-w_y x_y$ for log probabilities `input` (N, C, ...) and classes `target` (N, ...)."""
@@ -314,7 +314,7 @@ def _check_classes(target: Any, classes: int, ignore_index: int) -> None:
             raise IndexError(f"Target {int(wrong.reshape(-1)[0])} is out of bounds.")
 
 
-@full_precision
+@autocasts
 def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: bool | None = None,
                   ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean",
                   label_smoothing: float = 0.0) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import wrap
 from ..out import fill, resize, takes_out
 from ..primitive import derivative, primitive
@@ -313,6 +314,7 @@ def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True,
     return _lu_solve(LU, pivots, B, left=left, adjoint=adjoint)
 
 
+@autocasts
 @takes_matrix_out("lu_solve")
 def lu_solve(input: Any, LU_data: Any, LU_pivots: Any) -> Any:
     """The older form of `linalg.lu_solve`, with the right hand side first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..autocast_rules import full_precision
+from ..autocast_rules import autocasts
 from ..primitive import derivative, primitive
 from .arithmetic import sub_number
 from .choosing import where
@@ -19,7 +19,7 @@ __all__ = [
     "triplet_margin_with_distance_loss"]
 
 
-@full_precision
+@autocasts
 def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0,
                         size_average: bool | None = None, reduce: bool | None = None,
                         reduction: str = "mean") -> Any:
@@ -33,7 +33,7 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     return reduce_loss(loss, reduction)
 
 
-@full_precision
+@autocasts
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0,
                          size_average: bool | None = None, reduce: bool | None = None,
                          reduction: str = "mean") -> Any:
@@ -55,7 +55,7 @@ derivative(_soft_margin_loss, input=lambda g, input, target, input_shape, reduct
     -target * (-target * input).sigmoid() * share(g, input_shape, reduction)))
 
 
-@full_precision
+@autocasts
 def soft_margin_loss(input: Any, target: Any, size_average: bool | None = None,
                      reduce: bool | None = None, reduction: str = "mean") -> Any:
     r"""$\ln(1 + e^{-yx})$ for $y = \pm 1$."""
@@ -70,7 +70,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6,
     return norm_over(add_double(x1 - x2, eps), ord=p, dim=(-1,), keepdim=keepdim)
 
 
-@full_precision
+@autocasts
 def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float = 1.0,
                         p: float = 2, eps: float = 1e-6, swap: bool = False,
                         size_average: bool | None = None, reduce: bool | None = None,
@@ -110,6 +110,7 @@ def triplet_margin_with_distance_loss(
     return reduce_loss((margin + near - far).clamp_min(0), reduction)
 
 
+@autocasts
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     r"""$a \cdot b / (\max(\|a\|, \epsilon)\max(\|b\|, \epsilon))$ along `dim`."""
     x1, x2 = broadcast_tensors(x1, x2) if x1._data.shape != x2._data.shape else (x1, x2)
@@ -122,7 +123,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     return (unit(x1) * unit(x2)).sum(dim)
 
 
-@full_precision
+@autocasts
 def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0,
                           size_average: bool | None = None, reduce: bool | None = None,
                           reduction: str = "mean") -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autocast_rules import lower_precision
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..out import takes_out
 from ..primitive import derivative, primitive
@@ -73,8 +73,8 @@ derivative(_mm,
     mat2=lambda g, input: input.t().conj().mm(g))
 
 
+@autocasts
 @takes_out
-@lower_precision
 def mm(input: Any, mat2: Any) -> Any:
     r"""The product of an (n, k) and a (k, m) matrix."""
     _require("mm", input=input, mat2=mat2)
@@ -99,8 +99,8 @@ derivative(_bmm,
     mat2=lambda g, input: input.transpose(1, 2).conj().bmm(g))
 
 
+@autocasts
 @takes_out
-@lower_precision
 def bmm(input: Any, mat2: Any) -> Any:
     """The products of (b, n, k) and (b, k, m) matrices, one by one."""
     _require("bmm", input=input, mat2=mat2)
@@ -130,9 +130,9 @@ derivative(_mv,
     vec=lambda g, input: input.t().conj().mv(g))
 
 
+@autocasts
 @takes_out(words="addmv input tensors must have the same dtype, but got {wanted}, {found}, and "
                  "{found}")
-@lower_precision
 def mv(input: Any, vec: Any) -> Any:
     """The product of an (n, k) matrix and a k-vector."""
     _require("mv", input=input, vec=vec)
@@ -182,6 +182,7 @@ def _check_vectors(a: Any, b: Any) -> None:
                            "respectively")
 
 
+@autocasts
 @takes_out(words="result dtype {wanted} does not match input dtype {found}")
 def dot(input: Any, tensor: Any) -> Any:
     r"""$\sum_i a_i b_i$ of two vectors."""
@@ -190,6 +191,7 @@ def dot(input: Any, tensor: Any) -> Any:
     return _dot(input, tensor)
 
 
+@autocasts
 @takes_out(words="result dtype {wanted} does not match input dtype {found}")
 def vdot(input: Any, other: Any) -> Any:
     r"""$\sum_i a_i^* b_i$ of two vectors."""
@@ -263,8 +265,8 @@ def _require_summed_dtypes(input: Any, mat1: Any, mat2: Any) -> None:
                                f"{tensor.dtype.scalar_name} and {mat2.dtype.scalar_name}")
 
 
+@autocasts
 @takes_out
-@lower_precision
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha AB$ for matrices; `input` broadcasts."""
     _require("addmm", input=input, mat1=mat1, mat2=mat2)
@@ -291,8 +293,8 @@ derivative(_addmv,
     vec=lambda g, mat, alpha: _times(mat.t().conj().mv(g), alpha))
 
 
+@autocasts
 @takes_out
-@lower_precision
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta c + \alpha A x$ for a matrix and a vector; `input` broadcasts."""
     _require("addmv", input=input, mat=mat, vec=vec)
@@ -319,8 +321,8 @@ derivative(_baddbmm,
     batch2=lambda g, batch1, alpha: _times(batch1.transpose(1, 2).conj().bmm(g), alpha))
 
 
+@autocasts
 @takes_out
-@lower_precision
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C_k + \alpha A_k B_k$ for each k of a batch; `input` broadcasts."""
     _require("baddbmm", input=input, batch1=batch1, batch2=batch2)
@@ -349,8 +351,8 @@ derivative(_addbmm,
         batch1.transpose(1, 2).conj().bmm(g.expand(batch1.shape[0], *g.shape)), alpha))
 
 
+@autocasts
 @takes_out
-@lower_precision
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha \sum_k A_k B_k$; `input` broadcasts."""
     _require("addbmm", input=input, batch1=batch1, batch2=batch2)
@@ -375,6 +377,7 @@ derivative(_addr,
     vec2=lambda g, vec1, alpha: _times(g.t().mv(vec1.conj()), alpha))
 
 
+@autocasts
 @takes_out(casts=True)
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha\, a b^T$ for two vectors; `input` broadcasts."""
@@ -388,8 +391,8 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> 
 
 # --- matmul and linear ---------------------------------------------------------------------------
 
+@autocasts
 @takes_out
-@lower_precision
 def matmul(input: Any, other: Any) -> Any:
     """The product of vectors, matrices or batches of matrices; batch dimensions broadcast."""
     _require("matmul", input=input, other=other)
@@ -474,8 +477,8 @@ def _no_common_batch(a: tuple, b: tuple) -> str:
     return "shapes do not broadcast"
 
 
+@autocasts
 @takes_out
-@lower_precision
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     r"""$y = x W^T + b$ for `weight` (out, in) and `input` (*, in)."""
     _require("linear", input=input, weight=weight)

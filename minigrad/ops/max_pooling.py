@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..device import add_at
 from ..primitive import derivative, primitive
 from .dims import int_tuple
@@ -310,9 +311,12 @@ def max_pool1d_with_indices(input: Any, kernel_size: Any, stride: Any = None, pa
 def _choice(with_indices: Any, name: str) -> Any:
     def pool(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
              dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False) -> Any:
-        found = with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-        return found if return_indices else found[0]
+        if return_indices:
+            return with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
+        return values(input, kernel_size, stride, padding, dilation, ceil_mode)
 
+    # autocast has a rule for the one that does not tell where
+    values = autocasts(lambda *arguments: with_indices(*arguments)[0], name)
     pool.__name__ = pool.__qualname__ = name
     pool.__doc__ = f"The largest element of each window; `{name}_with_indices` tells where."
     return pool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..autocast_rules import autocasts
 from ..primitive import derivative, primitive
 from .max_pooling import gather_planes, per_dim
 
@@ -76,6 +77,7 @@ def _prepared(name, input, indices, kernel_size, stride, padding, output_size, s
     return _output_size(input, kernel, stride, padding, output_size)
 
 
+@autocasts("max_unpool2d")
 def max_unpool1d(input: Any, indices: Any, kernel_size: Any, stride: Any = None,
                  padding: Any = 0, output_size: Any = None) -> Any:
     """The partial inverse of `max_pool1d`, from its results and their indices."""
@@ -85,6 +87,7 @@ def max_unpool1d(input: Any, indices: Any, kernel_size: Any, stride: Any = None,
     return _max_unpool2d(input, indices, grid=(*grid, 1)).squeeze(-1)
 
 
+@autocasts
 def max_unpool2d(input: Any, indices: Any, kernel_size: Any, stride: Any = None,
                  padding: Any = 0, output_size: Any = None) -> Any:
     """The partial inverse of `max_pool2d`."""
@@ -93,6 +96,7 @@ def max_unpool2d(input: Any, indices: Any, kernel_size: Any, stride: Any = None,
     return _max_unpool2d(input, indices, grid=grid)
 
 
+@autocasts
 def max_unpool3d(input: Any, indices: Any, kernel_size: Any, stride: Any = None,
                  padding: Any = 0, output_size: Any = None) -> Any:
     """The partial inverse of `max_pool3d`."""

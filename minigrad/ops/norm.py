@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..autocast_rules import autocasts
 from ..core import mode, wrap
 from ..device import array_module
 from ..out import takes_out
@@ -105,6 +106,7 @@ def _composed(g, gw, x_hat, scale, dims, outside, needs):
 joint_derivative(_layer_norm, ("input", "weight", "bias"), _layer_norm_rule)
 
 
+@autocasts
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None,
                eps: float = 1e-5, cudnn_enable: bool = True) -> Any:
     """Mean 0 and variance 1 over the last dimensions, whose sizes are `normalized_shape`."""
@@ -156,6 +158,7 @@ def _check_dtypes(kernel: str, input: Any, *parameters: Any) -> None:
                                    f"{dtype.scalar_name}")
 
 
+@autocasts
 def rms_norm(input: Any, normalized_shape: Any, weight: Any = None,
              eps: float | None = None) -> Any:
     r"""$y = \frac{x}{\sqrt{\overline{x^2} + \epsilon}}\,w$ over the last dimensions."""
@@ -248,6 +251,7 @@ def _wanted(needs, gradients):
 joint_derivative(_group_norm, ("input", "weight", "bias"), _group_norm_rule)
 
 
+@autocasts
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None,
                eps: float = 1e-5) -> Any:
     """Mean 0 and variance 1 in each of `num_groups` groups of channels (dimension 1)."""

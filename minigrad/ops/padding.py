@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .creation import element
@@ -139,7 +140,7 @@ def _pads(kind: str, count: int, places_of: Any) -> Any:
 
     pad_ends.__name__ = pad_ends.__qualname__ = name
     pad_ends.__doc__ = f"The last {count} dimensions padded by {kind}: (before, after) of the last."
-    return pad_ends
+    return autocasts(pad_ends)
 
 
 def _check_ends(shape: tuple[int, ...], padding: tuple[int, ...], count: int, kind: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..device import array_module, special
 from ..inplace import inplace
@@ -39,6 +40,7 @@ def sqrt(xp, input):
 derivative(sqrt, input=lambda g, result: g / (2 * result.conj()))
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def rsqrt(xp, input):
     r"""$y = 1/\sqrt a$, so $\bar a = -\tfrac12 \bar y\,(y^3)^*$."""
@@ -48,6 +50,7 @@ def rsqrt(xp, input):
 derivative(rsqrt, input=lambda g, result: -0.5 * g * result.pow(3).conj())
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def reciprocal(xp, input):
     """$y = 1/a$, so $\\bar a = -\\bar y\\,(y^2)^*$."""
@@ -65,6 +68,7 @@ def square(input: Any) -> Any:
 
 # --- exponentials and logarithms -----------------------------------------------------------------
 
+@autocasts
 @primitive(promote="int_to_float")
 def exp(xp, input):
     r"""$y = e^a$, so $\bar a = \bar y\,y^*$."""
@@ -83,6 +87,7 @@ def exp2(xp, input):
 derivative(exp2, input=lambda g, result: g * result.conj() * math.log(2))
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def expm1(xp, input):
     r"""$y = e^a - 1$ without the loss of digits near 0."""
@@ -92,6 +97,7 @@ def expm1(xp, input):
 derivative(expm1, input=lambda g, result: g * (result.conj() + 1))
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def log(xp, input):
     r"""$y = \ln a$, so $\bar a = \bar y / a^*$."""
@@ -101,6 +107,7 @@ def log(xp, input):
 derivative(log, input=lambda g, input: g / input.conj())
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def log2(xp, input):
     r"""$y = \log_2 a$, so $\bar a = \bar y / (a^* \ln 2)$."""
@@ -115,6 +122,7 @@ def log2(xp, input):
 derivative(log2, input=lambda g, input: g / (input.conj() * math.log(2)))
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def log10(xp, input):
     r"""$y = \log_{10} a$, so $\bar a = \bar y / (a^* \ln 10)$."""
@@ -124,6 +132,7 @@ def log10(xp, input):
 derivative(log10, input=lambda g, input: g / (input.conj() * math.log(10)))
 
 
+@autocasts
 @primitive(promote="int_to_float", node_name="Log1PBackward0")
 def log1p(xp, input):
     r"""$y = \ln(1 + a)$ without the loss of digits near 0."""
@@ -203,6 +212,7 @@ def cos(xp, input):
 derivative(cos, input=lambda g, input: g * -input.sin().conj())
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def tan(xp, input):
     r"""$\bar a = \bar y\,(1 + y^2)^*$."""
@@ -212,6 +222,7 @@ def tan(xp, input):
 derivative(tan, input=lambda g, result: g * (1 + result.pow(2)).conj())
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def asin(xp, input):
     r"""$\bar a = \bar y / \sqrt{1 - a^2}^*$."""
@@ -221,6 +232,7 @@ def asin(xp, input):
 derivative(asin, input=lambda g, input: g * (-input * input + 1).rsqrt().conj())
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def acos(xp, input):
     r"""$\bar a = -\bar y / \sqrt{1 - a^2}^*$."""
@@ -239,6 +251,7 @@ def atan(xp, input):
 derivative(atan, input=lambda g, input: g / (input * input + 1).conj())
 
 
+@autocasts
 @primitive(promote="int_to_float", numbers="none", refuses={"c": "atan2_cpu"})
 def atan2(xp, input, other):
     r"""The angle of $(b, a)$: $\bar a = \bar y\,b/(a^2+b^2)$, $\bar b = -\bar y\,a/(a^2+b^2)$."""
@@ -250,6 +263,7 @@ derivative(atan2,
     other=lambda g, input, other: g * -input * (input * input + other * other).reciprocal())
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def sinh(xp, input):
     r"""$\bar a = \bar y\,(\cosh a)^*$."""
@@ -259,6 +273,7 @@ def sinh(xp, input):
 derivative(sinh, input=lambda g, input: g * input.cosh().conj())
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def cosh(xp, input):
     r"""$\bar a = \bar y\,(\sinh a)^*$."""
@@ -348,6 +363,7 @@ def erfc(xp, input):
 derivative(erfc, input=lambda g, input: g * (-2 / math.sqrt(math.pi)) * (-(input * input)).exp())
 
 
+@autocasts
 @primitive(promote="int_to_float")
 def erfinv(xp, input):
     r"""The inverse of erf: $\bar a = \bar y\,\frac{\sqrt\pi}{2}e^{y^2}$."""

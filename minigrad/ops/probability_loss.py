@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autocast_rules import full_precision
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..primitive import derivative, primitive
 from .activation import logsigmoid
@@ -68,7 +68,7 @@ derivative(_binary_cross_entropy,
         share(g, input_shape, reduction), weight) * ((1 - input).log() - input.log()))
 
 
-@full_precision
+@autocasts
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None,
                          size_average: bool | None = None, reduce: bool | None = None,
                          reduction: str = "mean") -> Any:
@@ -129,7 +129,7 @@ def _logits_target_rule(g, input, weight, pos_weight, input_shape, reduction):
 derivative(_binary_cross_entropy_with_logits, input=_logits_rule, target=_logits_target_rule)
 
 
-@full_precision
+@autocasts
 def binary_cross_entropy_with_logits(
         input: Any, target: Any, weight: Any = None, size_average: bool | None = None,
         reduce: bool | None = None, reduction: str = "mean", pos_weight: Any = None) -> Any:
@@ -142,7 +142,7 @@ def binary_cross_entropy_with_logits(
                                              reduction=reduction)
 
 
-@full_precision
+@autocasts
 def kl_div(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None,
            reduction: str = "mean", log_target: bool = False) -> Any:
     r"""$y(\ln y - x)$ for log probabilities $x$; "batchmean" sums and divides by the batch size."""
@@ -161,7 +161,7 @@ def kl_div(input: Any, target: Any, size_average: bool | None = None, reduce: bo
     return loss / input._data.shape[0] if batchmean and input._data.ndim else loss
 
 
-@full_precision
+@autocasts
 def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool = False,
                      size_average: bool | None = None, eps: float = 1e-8,
                      reduce: bool | None = None, reduction: str = "mean") -> Any:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dims
+from .matmul import mm
 from .views import unsafe_view
 
 __all__ = ["bilinear", "inner", "kron", "tensordot", "trace"]
@@ -35,6 +37,7 @@ derivative(_trilinear,
         (g @ weight.flatten(1)).view(-1, *weight.shape[1:])).squeeze(1))
 
 
+@autocasts
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     r"""$y_o = a^T W_o b + c_o$ for `weight` (out, in1, in2)."""
     if input1._data.ndim != input2._data.ndim:
@@ -59,6 +62,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 
 # --- products along chosen dimensions ------------------------------------------------------------
 
+@autocasts
 @takes_out(words="tensordot: Expected the output tensor to have dtype {found}, but got an "
                  "output tensor with dtype {wanted}")
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
@@ -94,7 +98,9 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
         return a.permute(left).dot(b.permute(right)).view([])
     first = a.permute([*rows, *left]).reshape(math.prod(shape[:len(rows)]), inner)
     second = b.permute([*right, *columns]).reshape(inner, math.prod(shape[len(rows):]))
-    return first.mm(second).reshape(shape)
+    # One number: in torch a sum of products, for which autocast has no rule.
+    product = mm.without_autocast if math.prod(shape) == 1 else mm
+    return product(first, second).reshape(shape)
 
 
 @takes_out(words="tensordot: Expected the output tensor to have dtype {found}, but got an "
@@ -137,6 +143,7 @@ derivative(_trace, input=lambda g, input_shape: _on_diagonal(g, shape=input_shap
 derivative(_on_diagonal, g=lambda g: g.trace())
 
 
+@autocasts
 def trace(input: Any) -> Any:
     """The sum of a matrix's diagonal."""
     if input._data.ndim != 2:

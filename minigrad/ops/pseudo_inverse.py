@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..core import TensorBase, wrap
 from ..out import takes_out
 from ..primitive import derivative, primitive
@@ -151,6 +152,7 @@ def pinv(input: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = 
         input, *tolerances, hermitian=hermitian, out=out)
 
 
+@autocasts
 def pinverse(input: Any, rcond: float = 1e-15) -> Any:
     """$A^+$, singular values of up to `rcond` times the largest taken for 0."""
     require_tensors("pinverse", input=input)
@@ -171,6 +173,7 @@ def _rank(A: Any, hermitian: bool, tolerances: list) -> Any:
     return _counting(sizes, *tolerances).sum(-1)
 
 
+@autocasts
 def matrix_rank(input: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None,
                 rtol: Any = None, out: Any = None) -> Any:
     """How many singular values are not taken for 0. `tol` is `atol` with an `rtol` of 0."""

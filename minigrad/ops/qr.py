@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..primitive import derivative, joint_derivative, primitive
 from .creation import eye
 from .extremes import return_type
@@ -97,6 +98,7 @@ def _tall_gradient(g_q, g_r, Q, R):
 derivative(_qr, input=_qr_rule)
 
 
+@autocasts("qr")
 @takes_matrix_out("linalg_qr")
 def linalg_qr(A: Any, mode: str = "reduced") -> Any:
     """Q and R of $A = QR$: `mode` "reduced", "complete" (Q square), or "r" (R alone)."""
@@ -110,6 +112,7 @@ def linalg_qr(A: Any, mode: str = "reduced") -> Any:
     return LinalgQrResult(*_qr(A, mode=mode))
 
 
+@autocasts
 @takes_matrix_out("qr")
 def qr(input: Any, some: bool = True) -> Any:
     """Q and R of $A = QR$; Q is square unless `some`."""
@@ -135,6 +138,7 @@ def _geqrf_rule(grads):
 derivative(_geqrf, input=_geqrf_rule)
 
 
+@autocasts
 @takes_matrix_out("geqrf", checks=castable("torch.geqrf", "a", "tau"))
 def geqrf(input: Any) -> Any:
     """R and the reflectors of Q, as LAPACK returns them (see Note [Reflectors])."""
@@ -210,6 +214,7 @@ def _householder_rule(g, input, tau):
 joint_derivative(_householder_product, ("input", "tau"), _householder_rule)
 
 
+@autocasts
 @takes_matrix_out("linalg_householder_product", checks=castable(
     "torch.linalg.householder_product", "result"))
 def householder_product(input: Any, tau: Any) -> Any:
@@ -278,6 +283,7 @@ def _check_product(found: Any, wanted: Any) -> None:
                            f"{dtypes.of(wanted).scalar_name}")
 
 
+@autocasts
 @takes_matrix_out("ormqr", checks=(_check_product,))
 def ormqr(input: Any, input2: Any, input3: Any, left: bool = True,
           transpose: bool = False) -> Any:

@@ -6,6 +6,7 @@ import numbers
 from typing import Any
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..out import takes_out
 from .arithmetic import mul_number
@@ -20,6 +21,7 @@ _ROUNDINGS = {"lower": "floor", "higher": "ceil", "nearest": "round"}
 _LARGEST = 2 ** 24  # beyond it a float32 does not tell neighbouring ranks apart
 
 
+@autocasts
 @takes_out(words="quantile() out tensor must be same dtype as the input tensor", recorded=True)
 def quantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
              interpolation: str = "linear") -> Any:
@@ -29,6 +31,7 @@ def quantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, 
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
+@autocasts
 @takes_out(words="quantile() out tensor must be same dtype as the input tensor", recorded=True)
 def nanquantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
                 interpolation: str = "linear") -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim, wrap_dims
@@ -66,6 +67,7 @@ def summable(input: Any, dtype: Any) -> Any:
     return input.to(dtypes.int64) if input._data.dtype.kind in "biu" else input
 
 
+@autocasts
 @takes_out(casts=True)
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum of all elements, or over `dim` (an int or several)."""
@@ -189,6 +191,7 @@ def products_of_others(input: Any, dim: int) -> Any:
     return (left * right).conj()
 
 
+@autocasts
 @takes_out(casts=True)
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The product of all elements, or along `dim`."""
@@ -386,6 +389,7 @@ def _norm_rule(g, input, norm, p, dim):
                     input * input.abs().pow(p - 2))  # whose own derivative at 0 is finite
 
 
+@autocasts
 @takes_out(name="linalg_vector_norm")
 def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
                 dtype: Any = None) -> Any:
@@ -445,6 +449,7 @@ derivative(_dist,
     other=lambda g, input, other, result, p: -_norm_rule(g, input - other, result, p, None))
 
 
+@autocasts
 @takes_out(casts=True)
 def dist(input: Any, other: Any, p: float = 2) -> Any:
     """The p-norm of the difference."""
@@ -468,6 +473,7 @@ derivative(_logsumexp, input=lambda g, input, result, input_shape, dim, keepdim:
     * (input - spread(result, input_shape, dim, keepdim)).exp().conj()))
 
 
+@autocasts
 @takes_out(casts=True)
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     r"""$\ln\sum_i e^{a_i}$ over `dim`, without overflow."""

@@ -10,6 +10,7 @@ import math
 import warnings
 from typing import Any
 
+from ..autocast_rules import autocasts
 from ..core import TensorBase, wrap
 from ..device import add_at, array_module, combine_at
 from ..inplace import inplace
@@ -101,6 +102,7 @@ derivative(_index_copy,
     source=lambda g, index, dim: _index_select(g, index, dim=dim))
 
 
+@autocasts
 @takes_out
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """A copy of `input` with `result[index[i]] = source[i]`, along dimension `dim`."""
@@ -195,6 +197,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> An
     return _gather(input, index, dim=dim)
 
 
+@autocasts
 @takes_out
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """`result[index[i][j]][j] += src[i][j]` for dim 0, and so on."""

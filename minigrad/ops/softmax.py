@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
@@ -121,6 +122,7 @@ def _kernel_name(name: str, input: Any, dim: int) -> str:
     return f"{name}_lastdim_kernel_impl" if last else f"{name}_kernel_impl"
 
 
+@autocasts
 @takes_out
 def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """Positive numbers that sum to 1 along `dim`, in the ratios of $e^a$."""
@@ -132,6 +134,7 @@ def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     return _softmax(input, dim=dim)
 
 
+@autocasts
 @takes_out
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3,
                 dtype: Any = None) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast_rules import autocasts
 from ..core import wrap
 from ..out import takes_out
 from ..primitive import derivative, joint_derivative, primitive
@@ -103,6 +104,7 @@ def _solution(A: Any, B: Any, left: bool) -> tuple[Any, Any]:
     return _solve_ex(A, B, left=left)
 
 
+@autocasts
 @takes_matrix_out("linalg_solve")
 def solve(A: Any, B: Any, *, left: bool = True) -> Any:
     """$X$ of $AX = B$, or of $XA = B$ where not `left`; B may be a vector."""
@@ -141,6 +143,7 @@ def _inverted(A: Any) -> tuple[Any, Any]:
     return _inv_ex(A)
 
 
+@autocasts
 @takes_matrix_out("linalg_inv")
 def inv(A: Any) -> Any:
     """$A^{-1}$."""
@@ -150,6 +153,7 @@ def inv(A: Any) -> Any:
     return result
 
 
+@autocasts
 @takes_matrix_out("linalg_inv_ex")
 def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
     """The same, with a report for each matrix (not 0: it is singular) in place of an error."""
@@ -160,6 +164,7 @@ def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
     return result
 
 
+@autocasts
 @takes_out
 def inverse(input: Any) -> Any:
     """$A^{-1}$."""
@@ -169,6 +174,7 @@ def inverse(input: Any) -> Any:
 
 # --- tensors as matrices -------------------------------------------------------------------------
 
+@autocasts
 @takes_out(name="linalg_tensorinv")
 def tensorinv(input: Any, ind: int = 2) -> Any:
     """The inverse of the matrix whose rows are the first `ind` dimensions of `input`."""
@@ -187,6 +193,7 @@ def tensorinv(input: Any, ind: int = 2) -> Any:
     return result.reshape(*shape[ind:], *shape[:ind])
 
 
+@autocasts
 @takes_out(name="linalg_tensorsolve")
 def tensorsolve(input: Any, other: Any, dims: Any = None) -> Any:
     """$X$ of `tensordot(input, X) = other`, after `dims` of `input` were moved to its end."""
@@ -232,6 +239,7 @@ def _triangular_solve_rule(grads, A, solution, upper, transpose, unitriangular, 
 joint_derivative(_triangular_solve, ("input", "A"), _triangular_solve_rule)
 
 
+@autocasts
 @takes_out
 def triangular_solve(input: Any, A: Any, upper: bool = True, transpose: bool = False,
                      unitriangular: bool = False) -> Any:

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from .creation import ones
 from .fft import AS_IS, BY_N, BY_ROOT, fft_c2c, fft_c2r, fft_r2c
 from .padding import constant_pad_nd, pad
@@ -45,6 +46,7 @@ def _filled_up(window: Any, signal: Any, win_length: int, n_fft: int) -> Any:
     return whole
 
 
+@autocasts
 def stft(input: Any, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
          window: Any = None, center: bool = True, pad_mode: str = "reflect",
          normalized: bool = False, onesided: bool | None = None,

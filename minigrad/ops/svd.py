@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autocast_rules import autocasts
 from ..core import may_flow
 from ..primitive import derivative, primitive
 from .creation import eye
@@ -144,6 +145,7 @@ def _ready(A: Any, driver: str | None = None) -> None:
     require_lapack(A, "linalg_svd_cpu")
 
 
+@autocasts("svd")
 @takes_matrix_out("linalg_svd")
 def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """U, S and V^H of $A = U S V^H$; U and V square if `full_matrices`."""
@@ -152,6 +154,7 @@ def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None)
     return LinalgSvdResult(*_svd(A, full_matrices=full_matrices, compute_uv=True))
 
 
+@autocasts
 @takes_matrix_out("linalg_svdvals")
 def svdvals(A: Any, *, driver: str | None = None) -> Any:
     """The singular values alone (U and V are computed where the gradient will need them)."""
@@ -160,6 +163,7 @@ def svdvals(A: Any, *, driver: str | None = None) -> Any:
     return _svd(A, full_matrices=False, compute_uv=may_flow(A))[1]
 
 
+@autocasts
 @takes_matrix_out("svd")
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
     """U, S and V of $A = U S V^H$; U and V square unless `some`, zeros unless `compute_uv`."""
