@@ -12,8 +12,8 @@ from .. import dtypes
 from ..autograd.grad_mode import no_grad
 from ..core import TensorBase
 from ..names import missing_in
+from ..nn.modules.batchnorm import _BatchNorm
 from ..nn.modules.module import Module
-from ..nn.modules.normalization import _BatchNorm
 from ..ops.from_data import tensor
 from .optimizer import Optimizer
 from .schedule import LRScheduler, per_group
