@@ -284,6 +284,7 @@ from .random import (
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
 )
 from .serialization import load, save
+from .storage import TypedStorage, UntypedStorage, is_storage
 from .tensor import Size, Tensor
 from .settings import (
     are_deterministic_algorithms_enabled, get_deterministic_debug_mode,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 
-from . import core, dtypes, graph, legacy_types, printing
+from . import core, dtypes, graph, legacy_types, printing, storage
 from .core import TensorBase, mode
 from .device import address
 from .inplace import inplace
@@ -237,6 +237,8 @@ class Tensor(TensorBase):
     as_strided = strided.as_strided
     copy_ = convert.copy_
     _same_view = strided.same_view
+    untyped_storage, set_, is_set_to = storage.untyped_storage, storage.set_, storage.is_set_to
+    storage = storage.storage
 
     # --- pointwise, comparison, activation
     sqrt, sqrt_ = pointwise.sqrt, inplace(pointwise.sqrt)
