@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import collections
+import types
 import warnings
 
 import numpy as np
 import pytest
 
+from parity_tests import harness
 from parity_tests.harness import check_error, program
 
 Point = collections.namedtuple("Point", ["x", "y"])
@@ -28,6 +30,14 @@ def squares(torch):
             return {"value": index * index, "name": f"item {index}"}
 
     return Squares()
+
+
+def doubled(torch):
+    class Doubled(torch.utils.data.TensorDataset):
+        def __getitem__(self, index):
+            return tuple(2 * each for each in super().__getitem__(index))
+
+    return Doubled(torch.arange(5.0))
 
 
 def stream(torch, count=7):
@@ -85,6 +95,12 @@ SAMPLERS = {
     "weighted": lambda data, torch: data.WeightedRandomSampler([0.1, 0.9, 0.4, 3.0], 12),
     "weighted_once": lambda data, torch: data.WeightedRandomSampler(
         [0.1, 0.9, 0.4, 3.0], 3, replacement=False),
+    "distributed": lambda data, torch: data.DistributedSampler(range(11), 3, 1),
+    "distributed_in_order": lambda data, torch: data.DistributedSampler(
+        range(11), 3, 2, shuffle=False),
+    "distributed_dropping": lambda data, torch: data.DistributedSampler(
+        range(11), 3, 0, seed=4, drop_last=True),
+    "distributed_few": lambda data, torch: data.DistributedSampler(range(2), 7, 6),
     "batches": lambda data, torch: data.BatchSampler(data.SequentialSampler(range(8)), 3, False),
     "full_batches": lambda data, torch: data.BatchSampler(data.RandomSampler(range(8)), 3, True),
     "batches_of_a_list": lambda data, torch: data.BatchSampler([5, 4, 1, 0], 2, True),
@@ -96,6 +112,18 @@ def test_sampler(name):
     def run(torch):
         sampler = SAMPLERS[name](torch.utils.data, torch)
         return len(sampler), list(sampler), list(sampler), torch.rand(2)
+
+    program(run)
+
+
+def test_epochs_of_a_distributed_sampler():
+    def run(torch):
+        sampler = torch.utils.data.DistributedSampler(range(7), num_replicas=2, rank=1)
+        epochs = []
+        for epoch in range(3):
+            sampler.set_epoch(epoch)
+            epochs.append(list(sampler))
+        return epochs
 
     program(run)
 
@@ -124,6 +152,25 @@ LOADERS = {
     "stream": lambda torch: dict(dataset=stream(torch), batch_size=3),
     "stream_dropping": lambda torch: dict(dataset=stream(torch), batch_size=3, drop_last=True),
     "stream_unbatched": lambda torch: dict(dataset=stream(torch), batch_size=None),
+    "subset": lambda torch: dict(dataset=torch.utils.data.Subset(numbers(torch), [9, 3, 3, -1]),
+                                 batch_size=3),
+    "subset_of_items": lambda torch: dict(
+        dataset=torch.utils.data.Subset(squares(torch), [5, 1, 2]), batch_size=2),
+    "stacked": lambda torch: dict(dataset=torch.utils.data.StackDataset(
+        numbers(torch, 7), squares(torch)), batch_size=3),
+    "stacked_by_name": lambda torch: dict(dataset=torch.utils.data.StackDataset(
+        a=torch.utils.data.Subset(numbers(torch), [4, 2]), b=[1, 2]), batch_size=2),
+    "dtypes": lambda torch: dict(dataset=torch.utils.data.TensorDataset(
+        torch.ones(5, dtype=torch.bfloat16), torch.arange(5).bool(), torch.ones(5, 2, 3).mT,
+        torch.ones(5, 0), torch.ones(1).expand(5)), batch_size=2, shuffle=True),
+    "needing_grad": lambda torch: dict(dataset=torch.utils.data.TensorDataset(
+        torch.ones(5, requires_grad=True)), batch_size=2),
+    "overridden": lambda torch: dict(dataset=doubled(torch), batch_size=2),
+    "collated_otherwise": lambda torch: dict(
+        dataset=numbers(torch), batch_size=4, collate_fn=lambda items: (len(items), items[0])),
+    "negative_indices": lambda torch: dict(dataset=numbers(torch), batch_sampler=[[-1, 0], [3]]),
+    "indices_are_tensors": lambda torch: dict(
+        dataset=numbers(torch), batch_sampler=[[torch.tensor(1), torch.tensor(2)]]),
     "list": lambda torch: dict(dataset=[1.5, 2.5, 3.5], batch_size=2),
     "range": lambda torch: dict(dataset=range(5), batch_size=2, shuffle=True),
     "strings": lambda torch: dict(dataset=["a", "b", "c"], batch_size=2),
@@ -141,6 +188,40 @@ def test_loader(name):
         return length, list(loader), list(loader), loader.batch_size, torch.rand(2)
 
     program(run)
+
+
+def test_collate_functions_of_ones_own():
+    def run(torch):
+        from importlib import import_module
+        module = "torch.utils.data._utils" if torch.__name__ == "torch" else "minigrad.utils.data"
+        collate = import_module(f"{module}.collate")
+        longest = lambda batch, *, collate_fn_map: max(batch, key=len)
+        own = collate.default_collate_fn_map | {str: longest}
+        return (collate.collate([("a", 1), ("bcd", 2)], collate_fn_map=own),
+                collate.collate([{"x": 1.5}], collate_fn_map={float: lambda batch, **_: batch}))
+
+    program(run)
+
+
+def test_facts_of_iterators():
+    def run(torch):
+        loader = torch.utils.data.DataLoader(numbers(torch), batch_size=4)
+        batches = iter(loader)
+        return len(batches), iter(batches) is batches, next(batches), loader.num_workers, \
+            loader.prefetch_factor, loader.persistent_workers, loader.timeout, loader.in_order
+
+    program(run)
+
+
+def test_pinning_without_a_gpu_warns():
+    def run(torch):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            batches = list(torch.utils.data.DataLoader(numbers(torch, 3), pin_memory=True))
+        return batches, [str(each.message) for each in caught]
+
+    if harness.DEVICE == "cpu":
+        program(run)
 
 
 def test_two_iterators_of_one_loader():
@@ -169,6 +250,13 @@ BATCHES = {
     "named_tuples": lambda torch: [Point(1, 2.0), Point(3, 4.0)],
     "dictionaries": lambda torch: [{"a": 1, "b": [2.0, "x"]}, {"a": 3, "b": [4.0, "y"]}],
     "ordered": lambda torch: [collections.OrderedDict(b=1, a=2)] * 2,
+    "mapping": lambda torch: [types.MappingProxyType({"a": 1})] * 2,
+    "counter": lambda torch: [collections.Counter("aab"), collections.Counter("ab")],
+    "user_list": lambda torch: [collections.UserList([1, 2.0]), collections.UserList([3, 4.0])],
+    "default_dict": lambda torch: [collections.defaultdict(list, a=1)] * 2,
+    "range": lambda torch: [range(2), range(2)],
+    "arrays_of_texts": lambda torch: [("a", np.float64(1)), ("b", np.float64(2))],
+    "bool_scalars": lambda torch: [np.bool_(True), np.bool_(False)],
     "nested": lambda torch: [({"a": torch.ones(2)}, (1, (2, 3)))] * 3,
 }
 
@@ -201,6 +289,12 @@ ERRORS = {
     "timeout": lambda torch, data: data.DataLoader([1], timeout=-1),
     "prefetch": lambda torch, data: data.DataLoader([1], prefetch_factor=2),
     "persistent": lambda torch, data: data.DataLoader([1], persistent_workers=True),
+    "index_out_of_range": lambda torch, data: list(
+        data.DataLoader(numbers(torch, 3), batch_sampler=[[0, 3]])),
+    "subset_without_getitems": lambda torch, data: type(
+        "Own", (data.Subset,), {"__getitem__": lambda self, index: 1})([1], [0]),
+    "distributed_rank": lambda torch, data: data.DistributedSampler(range(3), 2, 2),
+    "distributed_group": lambda torch, data: data.DistributedSampler(range(3)),
     "empty_shuffled": lambda torch, data: list(data.DataLoader([], shuffle=True)),
     "set_batch_size": lambda torch, data: setattr(data.DataLoader([1]), "batch_size", 3),
     "num_samples": lambda torch, data: data.RandomSampler([1], num_samples=-1),

@@ -152,9 +152,21 @@ def cross_entropy(lib: Any) -> Callable:
     return _square(lib, lambda x: lib.nn.functional.cross_entropy(x, target))
 
 
+def data_epoch(lib: Any) -> Callable:
+    """An epoch over 60,000 shuffled samples of a TensorDataset in batches of 64."""
+    data = lib.utils.data.TensorDataset(lib.randn(60_000, 28), lib.randint(0, 10, (60_000,)))
+    loader = lib.utils.data.DataLoader(data, batch_size=64, shuffle=True)
+
+    def step():
+        for _ in loader:
+            pass
+
+    return step
+
+
 CASES: dict[str, Callable[[Any], Callable]] = {
     case.__name__: case for case in (
         chain_constants, chain_scalars, chain_leaves, mlp_step, transformer_step, adamw_step,
-        adamw_step_of_50, softmax, layer_norm, gelu, cross_entropy,
+        adamw_step_of_50, softmax, layer_norm, gelu, cross_entropy, data_epoch,
     )
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 from ...names import missing_in
 from .collate import default_collate, default_convert
-from .dataloader import DataLoader, get_worker_info
+from .dataloader import DataLoader
 from .dataset import (
     ChainDataset,
     ConcatDataset,
@@ -15,6 +18,7 @@ from .dataset import (
     TensorDataset,
     random_split,
 )
+from .distributed import DistributedSampler
 from .sampler import (
     BatchSampler,
     RandomSampler,
@@ -30,5 +34,13 @@ __all__ = [
     "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
     "default_convert", "get_worker_info", "random_split",
 ]
+
+
+
+def get_worker_info() -> Any:
+    """Facts about the DataLoader's worker process that this is; None in the main process."""
+    worker = sys.modules.get(f"{__name__}.worker")  # there once a worker was started
+    return None if worker is None else worker.get_worker_info()
+
 
 __getattr__ = missing_in(__name__)

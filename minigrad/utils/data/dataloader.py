@@ -1,18 +1,18 @@
-"""DataLoader: batches of a dataset, in the order a sampler gives."""
+"""DataLoader: batches of a dataset, in the order a sampler gives. See iterator.py for the loading,
+multiprocess.py for loading in other processes."""
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ...device import cuda_device_count
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
-from .sampler import BatchSampler, RandomSampler, SequentialSampler, random_seed
-
-
-def get_worker_info() -> None:
-    """None: items are always loaded in the process that asks for them."""
-    return None
+from .iterator import SingleProcessIterator
+from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 
 class _Endless:
@@ -24,11 +24,16 @@ class _Endless:
 
 
 class DataLoader:
-    """Iterate over batches of `dataset`. Loading happens in this process: `num_workers` must be 0.
+    """Iterate over batches of `dataset`, made in this process or by `num_workers` processes.
 
     Each new iterator draws one 64-bit number from the generator before anything else, shuffled or
-    not: torch seeds its workers with it, and the stream has to stay the same.
+    not: worker i seeds its random numbers with it, plus i. What workers return travels through
+    pipes, so it should be small; tensors on a GPU are for the main process to make.
     """
+
+    dataset: Any
+    num_workers: int
+    batch_size: int | None
 
     def __init__(self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None,
                  sampler: Iterable | None = None, batch_sampler: Iterable | None = None,
@@ -39,6 +44,8 @@ class DataLoader:
                  persistent_workers: bool = False, pin_memory_device: str = "",
                  in_order: bool = True) -> None:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if num_workers > 0 and prefetch_factor is None:
+            prefetch_factor = 2
         stream = isinstance(dataset, IterableDataset)
         if stream:
             _check_stream(shuffle, sampler, batch_sampler)
@@ -68,10 +75,17 @@ class DataLoader:
         self.sampler = sampler
         self.batch_sampler = batch_sampler
         self.generator = generator
-        self.pin_memory = pin_memory
+        self.pin_memory, self.pin_memory_device = pin_memory, pin_memory_device
+        self.timeout, self.in_order = timeout, in_order
+        self.worker_init_fn, self.prefetch_factor = worker_init_fn, prefetch_factor
+        self.persistent_workers = persistent_workers
+        self.multiprocessing_context = multiprocessing_context
         self.collate_fn = collate_fn or (
             default_convert if batch_sampler is None else default_collate)
+        self._promised_length: int | None = None  # what len() told of a stream
+        self._iterator: Any = None
         self._ready = True
+        _warn_of_workers(num_workers)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if getattr(self, "_ready", False) and name in (
@@ -81,44 +95,43 @@ class DataLoader:
                              "initialized")
         super().__setattr__(name, value)
 
+    @property
+    def _index_sampler(self) -> Any:
+        return self.sampler if self.batch_sampler is None else self.batch_sampler
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        """How workers are started: a context of Python's multiprocessing, or None for its own."""
+        return self._context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        self._context = _checked_context(context, self.num_workers)
+
     def __iter__(self) -> Iterator:
-        random_seed(self.generator)
-        if isinstance(self.dataset, IterableDataset):
-            return self._stream(iter(self.dataset))
-        return self._batches()
+        if not self.persistent_workers or self.num_workers == 0:
+            return self._new_iterator()
+        if self._iterator is None:
+            self._iterator = self._new_iterator()
+        else:
+            self._iterator.reset(self)
+        return self._iterator
 
-    def _batches(self) -> Iterator:
-        if self.batch_sampler is None:
-            for index in self.sampler:
-                yield self.collate_fn(self.dataset[index])
-            return
-        fetch_many = getattr(self.dataset, "__getitems__", None)
-        for indices in self.batch_sampler:
-            items = [self.dataset[i] for i in indices] if fetch_many is None \
-                else fetch_many(indices)
-            yield self.collate_fn(items)
-
-    def _stream(self, items: Iterator) -> Iterator:
-        if self.batch_sampler is None:
-            for item in items:
-                yield self.collate_fn(item)
-            return
-        for turns in self.batch_sampler:
-            batch = [item for _, item in zip(turns, items, strict=False)]
-            if not batch or (self.drop_last and len(batch) < len(turns)):
-                return
-            yield self.collate_fn(batch)
-            if len(batch) < len(turns):
-                return
+    def _new_iterator(self) -> Any:
+        _warn_of_pinning(self.pin_memory)
+        if self.num_workers == 0:
+            return SingleProcessIterator(self)
+        from .multiprocess import WorkersIterator
+        _warn_of_workers(self.num_workers)
+        return WorkersIterator(self)
 
     def __len__(self) -> int:
         if isinstance(self.dataset, IterableDataset):
-            count = len(self.dataset)  # type: ignore[arg-type]
+            count = self._promised_length = len(self.dataset)  # type: ignore[arg-type]
             if self.batch_size is None:
                 return count
             return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
-        turns: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
-        return len(turns)
+        return len(self._index_sampler)
 
 
 def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None,
@@ -134,9 +147,49 @@ def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None
                          "to None.")
     if num_workers == 0 and persistent_workers:
         raise ValueError("persistent_workers option needs num_workers > 0")
-    if num_workers > 0:
-        raise RuntimeError("minigrad's DataLoader loads in this process: num_workers must be 0, "
-                           f"got {num_workers}")
+    if prefetch_factor is not None and prefetch_factor < 0:
+        raise ValueError("prefetch_factor option should be non-negative")
+
+
+def _checked_context(context: Any, num_workers: int) -> Any:
+    if context is None:
+        return None
+    if num_workers == 0:
+        raise ValueError("multiprocessing_context can only be used with multi-process loading "
+                         f"(num_workers > 0), but got num_workers={num_workers}")
+    import multiprocessing
+    import multiprocessing.context
+    if isinstance(context, str):
+        methods = multiprocessing.get_all_start_methods()
+        if context not in methods:
+            raise ValueError("multiprocessing_context option should specify a valid start method "
+                             f"in {methods!r}, but got multiprocessing_context={context!r}")
+        context = multiprocessing.get_context(context)
+    if not isinstance(context, multiprocessing.context.BaseContext):
+        raise TypeError("multiprocessing_context option should be a valid context object or a "
+                        "string specifying the start method, but got "
+                        f"multiprocessing_context={context}")
+    return context
+
+
+def _warn_of_workers(count: int) -> None:
+    """More processes than CPUs only get in each other's way."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on every system
+    cpus = len(allowed(0)) if allowed else os.cpu_count() or 1
+    if count > cpus:
+        warnings.warn(
+            f"This DataLoader will create {count} worker processes in total. Our suggested max "
+            f"number of worker in current system is {cpus}"
+            f"{'' if allowed else ' (`cpuset` is not taken into account)'}, which is smaller than "
+            "what this DataLoader is going to create. Please be aware that excessive worker "
+            "creation might get DataLoader running slow or even freeze, lower the worker number to "
+            "avoid potential slowness/freeze if necessary.", stacklevel=3)
+
+
+def _warn_of_pinning(wanted: bool) -> None:
+    if wanted and not cuda_device_count():
+        warnings.warn("'pin_memory' argument is set as true but no accelerator is found, then "
+                      "device pinned memory won't be used.", stacklevel=4)
 
 
 def _check_stream(shuffle: bool | None, sampler: Any, batch_sampler: Any) -> None:

@@ -9,6 +9,12 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
+from ... import core
+from ...core import wrap
+from ...device import array_module
+
 T = TypeVar("T", covariant=True)
 
 
@@ -43,6 +49,22 @@ class TensorDataset(Dataset[tuple]):
     def __len__(self) -> int:
         return self.tensors[0].size(0)
 
+    def _batch(self, indices: Any) -> list | None:
+        """See Note [A whole batch at once] in fetch.py."""
+        if type(self).__getitem__ is not TensorDataset.__getitem__ or hasattr(self, "__getitems__"):
+            return None
+        if any(type(tensor) is not core.Tensor or tensor.requires_grad for tensor in self.tensors):
+            return None
+        try:
+            places = np.asarray(indices)
+            if places.ndim != 1 or places.dtype != np.int64:
+                return None
+            return [wrap(tensor._data.take(places, 0) if type(tensor._data) is np.ndarray else
+                         tensor._data.take(array_module(tensor._data).asarray(places), 0))
+                    for tensor in self.tensors]
+        except (IndexError, TypeError, ValueError):
+            return None  # item by item, it is said what is wrong
+
 
 class StackDataset(Dataset):
     """Item i is the tuple (or dictionary) of the datasets' items i."""
@@ -64,6 +86,19 @@ class StackDataset(Dataset):
             return {name: dataset[index] for name, dataset in self.datasets.items()}
         return tuple(dataset[index] for dataset in self.datasets)
 
+    def __getitems__(self, indices: list) -> list:
+        named = isinstance(self.datasets, dict)
+        datasets = self.datasets.values() if named else self.datasets
+        columns = [_several(dataset, indices) for dataset in datasets]
+        for column in columns:
+            if len(column) != len(indices):
+                raise ValueError("Nested dataset's output size mismatch. Expected "
+                                 f"{len(indices)}, got {len(column)}")
+        if named:
+            return [dict(zip(self.datasets, row, strict=True))
+                    for row in zip(*columns, strict=True)]
+        return list(zip(*columns, strict=True))
+
     def __len__(self) -> int:
         return self._length
 
@@ -77,7 +112,7 @@ class ConcatDataset(Dataset):
             raise AssertionError("datasets should not be an empty iterable")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
             raise AssertionError("ConcatDataset does not support IterableDataset")
-        self.cumulative_sizes = list(itertools.accumulate(len(each) for each in self.datasets))
+        self.cumulative_sizes = self.cumsum(self.datasets)
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
@@ -89,6 +124,16 @@ class ConcatDataset(Dataset):
             index += len(self)
         which = bisect.bisect_right(self.cumulative_sizes, index)
         return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
+
+    @staticmethod
+    def cumsum(sequence: Iterable) -> list[int]:
+        return list(itertools.accumulate(len(each) for each in sequence))
+
+    @property
+    def cummulative_sizes(self) -> list[int]:
+        warnings.warn("`cummulative_sizes` attribute is renamed to `cumulative_sizes`",
+                      FutureWarning, stacklevel=2)
+        return self.cumulative_sizes
 
 
 class ChainDataset(IterableDataset):
@@ -104,6 +149,9 @@ class ChainDataset(IterableDataset):
             yield from dataset
 
     def __len__(self) -> int:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError("ChainDataset only supports IterableDataset")
         return sum(len(dataset) for dataset in self.datasets)
 
 
@@ -113,14 +161,38 @@ class Subset(Dataset):
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
         self.dataset = dataset
         self.indices = indices
+        kind = type(self)
+        if kind.__getitem__ is not Subset.__getitem__ \
+                and kind.__getitems__ is Subset.__getitems__:
+            raise NotImplementedError(
+                f"{kind.__name__} overrides __getitem__ but not __getitems__. When subclassing "
+                "Subset and overriding __getitem__, you must also override __getitems__ to ensure "
+                "DataLoader works correctly with your custom logic. A simple implementation:\n\n"
+                "def __getitems__(self, indices):\n"
+                "    return [self.__getitem__(idx) for idx in indices]")
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, list):
             return self.dataset[[self.indices[i] for i in index]]
         return self.dataset[self.indices[index]]
 
+    def __getitems__(self, indices: list[int]) -> list:
+        return _several(self.dataset, [self.indices[i] for i in indices])
+
     def __len__(self) -> int:
         return len(self.indices)
+
+    def _batch(self, indices: Any) -> list | None:
+        whole = getattr(self.dataset, "_batch", None)
+        if whole is None or type(self).__getitems__ is not Subset.__getitems__:
+            return None
+        return whole([self.indices[i] for i in indices])
+
+
+def _several(dataset: Any, indices: list) -> Any:
+    """The items of a dataset at these indices, asked for together if that is possible."""
+    together = getattr(dataset, "__getitems__", None)
+    return together(indices) if callable(together) else [dataset[i] for i in indices]
 
 
 def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = None) -> list:
