@@ -300,4 +300,5 @@ __version__ = "0.1.0"
 newaxis = None
 
 keep_freed_memory()
-__getattr__ = missing_in(__name__, later=["backends", "compiler", "hub", "jit", "testing"])
+__getattr__ = missing_in(
+    __name__, later=["backends", "compiler", "distributions", "hub", "jit", "testing"])

@@ -407,10 +407,11 @@ def multinomial(generator: Generator, p: np.ndarray, num_samples: int,
                 replacement: bool = False) -> np.ndarray:
     """Indices into each row of the weights p, (rows, categories): int64, (rows, num_samples).
 
-    Without replacement a race: category j takes the time q_j / p_j, q exponential, and the fastest
-    win, best first. With replacement each sample looks a u53 up in the row's cumulative sum.
+    Without replacement, or of one sample, a race: category j takes the time q_j / p_j, q
+    exponential, and the fastest win, best first. Else each sample looks a u53 up in the row's
+    cumulative sum.
     """
-    if not replacement:
+    if not replacement or num_samples == 1:
         noise = exponential(generator, p.size, p.dtype).reshape(  # the noise has p's layout
             p.shape, order="F" if p.strides[0] < p.strides[1] else "C")
         return np.argsort(-(p / noise), axis=1, kind="stable")[:, :num_samples]

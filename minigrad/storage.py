@@ -265,13 +265,6 @@ def set_(self: Any, source: Any = None, storage_offset: int = 0, size: Any = Non
     return self
 
 
-def is_set_to(self: Any, tensor: Any) -> bool:
-    """Whether both tensors see the same places of the same memory in the same order."""
-    here, there = self._data, tensor._data
-    return (memory_of(here) is memory_of(there) and address(here) == address(there)
-            and here.shape == there.shape and self.stride() == tensor.stride())
-
-
 def tensor_of(memory: UntypedStorage, dtype: dtypes.dtype, offset: int, size: Sequence[int],
               stride: Sequence[int]) -> Any:
     """A tensor that sees these places (in elements) of `memory`."""

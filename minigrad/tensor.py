@@ -237,7 +237,7 @@ class Tensor(TensorBase):
     as_strided = strided.as_strided
     copy_ = convert.copy_
     _same_view = strided.same_view
-    untyped_storage, set_, is_set_to = storage.untyped_storage, storage.set_, storage.is_set_to
+    untyped_storage, set_ = storage.untyped_storage, storage.set_
     storage = storage.storage
 
     # --- pointwise, comparison, activation

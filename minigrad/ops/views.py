@@ -405,11 +405,12 @@ def broadcast_shapes(*shapes: Any) -> Any:
 
 
 def broadcast_tensors(*tensors: Any) -> tuple:
-    """All tensors expanded to their common shape."""
+    """All tensors expanded to their common shape; those that have it stay as they are."""
     if len(tensors) == 1 and isinstance(tensors[0], list | tuple):
         tensors = tuple(tensors[0])
     size = broadcast_shapes(*[each._data.shape for each in tensors])
-    return tuple([expand(each, size) for each in tensors])
+    return tuple([each if each._data.shape == tuple(size) else expand(each, size)
+                  for each in tensors])
 
 
 def sum_to_size(input: Any, *size: Any) -> Any:

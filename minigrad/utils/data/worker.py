@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import queue
 import random
 import sys
 import threading
@@ -21,7 +22,7 @@ from ...threads import set_num_threads
 from .dataset import IterableDataset
 from .fetch import fetcher_of
 
-PARENT_CHECK_SECONDS = 5.0
+PARENT_CHECK_SECONDS, DONE_CHECK_SECONDS = 5.0, 0.3
 
 
 @dataclass
@@ -113,7 +114,7 @@ def worker_loop(dataset: Any, tasks: Any, results: Any, done: Any, batches: bool
         except Exception:
             failure = ExceptionWrapper(where)
         ended = False
-        while (task := tasks.get()) is not None:
+        while (task := _next_task(tasks, done)) is not None:
             if isinstance(task, Resume):
                 ended = False
                 results.send((task, None))
@@ -131,6 +132,16 @@ def worker_loop(dataset: Any, tasks: Any, results: Any, done: Any, batches: bool
             del data, task, index
     except (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
         pass  # the main process has them too, or has gone
+
+
+def _next_task(tasks: Any, done: Any) -> Any:
+    """The next task; None as well, should that be lost: a queue that is garbage sends nothing."""
+    while True:
+        try:
+            return tasks.get(timeout=DONE_CHECK_SECONDS)
+        except queue.Empty:
+            if done.value:
+                return None
 
 
 def _seed(base_seed: int, worker_id: int, num_workers: int, dataset: Any) -> None:
