@@ -198,6 +198,8 @@ from .ops.native_signatures import (
 from .ops.norm import (
     layer_norm, rms_norm,
 )
+from .ops.packing import pack_padded_sequence as _pack_padded_sequence
+from .ops.packing import pad_packed_sequence as _pad_packed_sequence
 from .ops.padding import (
     constant_pad_nd,
 )
@@ -232,6 +234,12 @@ from .ops.random import (
 )
 from .ops.ranges import (
     arange, linspace, logspace, range,
+)
+from .ops.recurrent import (
+    gru, lstm, rnn_relu, rnn_tanh,
+)
+from .ops.recurrent_cells import (
+    gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell,
 )
 from .ops.reduction import (
     all, any, count_nonzero, dist, logsumexp, mean, nanmean, nansum, prod, std, std_mean, sum,
