@@ -71,13 +71,20 @@ def _check_static(name: str, tensor: Any, batches: int, width: int) -> None:
                  f"expecting {name}.size({dim}) of {expected}, but got {tensor.size(dim)}")
 
 
-def _added(mask: Any, name: str, dtype: Any) -> Any:
-    """A mask as what to add to the scores; in a boolean one, True is -inf."""
+def canonical_mask(mask: Any, name: str, dtype: Any, other: Any = None,
+                   other_name: str = "") -> Any:
+    """A mask as what to add to the scores; in a boolean one, True is -inf.
+
+    `other` is a mask that should have come with the same dtype.
+    """
     if mask is None:
         return None
     is_bool = mask._data.dtype.kind == "b"
     _require(is_bool or mask.dtype.is_floating_point,
              f"only bool and floating types of {name} are supported")
+    if other is not None and other.dtype is not mask.dtype:
+        warnings.warn(f"Support for mismatched {name} and {other_name} is deprecated. Use same "
+                      "type for both instead.", stacklevel=3)
     return mask.zeros_like(dtype=dtype).masked_fill_(mask, -math.inf) if is_bool else mask
 
 
@@ -147,11 +154,8 @@ def multi_head_attention_forward(
         if key_padding_mask is not None:
             key_padding_mask = key_padding_mask.unsqueeze(0)
     length, batch, width = query.shape
-    if key_padding_mask is not None and attn_mask is not None \
-            and key_padding_mask.dtype is not attn_mask.dtype:
-        warnings.warn("Support for mismatched key_padding_mask and attn_mask is deprecated. Use "
-                      "same type for both instead.", stacklevel=2)
-    padding = _added(key_padding_mask, "key_padding_mask", query.dtype)
+    padding = canonical_mask(key_padding_mask, "key_padding_mask", query.dtype, attn_mask,
+                             "attn_mask")
     if is_causal and attn_mask is None:
         raise RuntimeError("Need attn_mask if specifying the is_causal hint. You may use the "
                            "Transformer module method `generate_square_subsequent_mask` to create "
@@ -159,7 +163,7 @@ def multi_head_attention_forward(
     if is_causal and padding is None and not need_weights:
         mask = None  # the hint is enough
     else:
-        mask = _added(attn_mask, "attn_mask", query.dtype)
+        mask = canonical_mask(attn_mask, "attn_mask", query.dtype)
         is_causal = is_causal and padding is None  # with padding the mask is no longer causal
     _require(width == embed_dim_to_check,
              f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}")
