@@ -15,7 +15,7 @@ from ..out import check_found, takes_out
 from ..primitive import derivative, no_kernel, primitive
 from ..random_streams import default_generator
 from ..type_info import finfo
-from .error_function import erf_array
+from .error_function import erf_array, fits_gelu, gelu_in_blocks, gelu_slope_in_blocks
 from .joining import cat
 from .pointwise import sigmoid, tanh
 
@@ -222,6 +222,8 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0,
 @primitive(name="gelu")
 def _gelu(xp, input, *, approximate):
     r"""$y = a\,\Phi(a)$ with $\Phi(a) = \tfrac12(1 + \mathrm{erf}(a/\sqrt2))$."""
+    if approximate == "none" and fits_gelu(xp, input):
+        return gelu_in_blocks(input)
     t = input.dtype.type
     y = erf_array(xp, input * t(math.sqrt(0.5))) if approximate == "none" \
         else xp.tanh(input * (t(_K) + t(_K3) * input * input))
@@ -235,6 +237,8 @@ _K, _K3 = math.sqrt(2 / math.pi), math.sqrt(2 / math.pi) * 0.044715
 @primitive
 def gelu_backward(xp, grad_output, input, *, approximate):
     r"""$\bar y\,(\Phi(a) + a\,\Phi'(a))$."""
+    if approximate == "none" and fits_gelu(xp, input, grad_output):
+        return gelu_slope_in_blocks(input, grad_output)
     t = input.dtype.type
     square = input * input
     if approximate == "none":

@@ -12,9 +12,12 @@ from parity_tests.speed.measure import (
     alternate,
     environment,
     import_time,
+    memory_of,
     merge,
+    peak_memory,
     time_cases,
 )
+from parity_tests.speed.models import MODELS
 
 
 def readable(seconds: float | str) -> str:
@@ -44,6 +47,19 @@ def table(names: list[str], rounds: int, threads: int, seconds: float) -> str:
                       "|---|---|---|---|", *rows])
 
 
+def memory_table(names: list[str], threads: int) -> str:
+    """Peak memory of the whole models; a process's least size is the library's, and not counted."""
+    rows = []
+    for name in names:
+        peak = peak_memory(name, threads)
+        mine, theirs = (f"{peak[library] / 2**20:.1f} MB" for library in LIBRARIES)
+        ratio = peak["minigrad"] / peak["torch"]
+        rows.append(f"| {CASES[name].__doc__.strip().rstrip('.')} | {mine} | {theirs} | "
+                    f"{ratio:.2f} |")
+    return "\n".join(["| peak memory beyond the import | minigrad | torch | ratio |",
+                      "|---|---|---|---|", *rows])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m parity_tests.speed", description=__doc__)
     parser.add_argument("cases", nargs="*", help=f"all, or some of: {', '.join(CASES)}")
@@ -51,7 +67,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=0.5, help="time for one case in one turn")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)  # library, options as JSON
+    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)  # library, case
     arguments = parser.parse_args()
+    if arguments.memory:
+        print(memory_of(*arguments.memory))
+        return
     if arguments.child:
         library, options = arguments.child
         print(json.dumps(time_cases(library, **json.loads(options))))
@@ -60,8 +80,11 @@ def main() -> None:
     if unknown:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     print(environment(arguments.threads), end="\n\n")
-    print(table(arguments.cases or list(CASES), arguments.rounds, arguments.threads,
-                arguments.seconds))
+    names = arguments.cases or list(CASES)
+    print(table(names, arguments.rounds, arguments.threads, arguments.seconds))
+    models = [name for name in names if name in MODELS]
+    if models:
+        print(f"\n{memory_table(models, arguments.threads)}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -69,6 +70,30 @@ def alternate(names: Iterable[str], threads: int, seconds: float) -> dict[str, d
     options = json.dumps(dict(names=list(names), seconds=seconds))
     return {library: json.loads(_child(["-m", "parity_tests.speed", "--child", library, options],
                                        threads))
+            for library in LIBRARIES}
+
+
+def memory_of(library: str, name: str, steps: int = 5) -> int:
+    """Run in the child: the bytes that building the case and a few steps take at most, beyond what
+    the process held when the library was imported."""
+    lib = importlib.import_module(library)
+    before = _resident("VmRSS")
+    step = CASES[name](lib)
+    for _ in range(steps):
+        step()
+    return _resident("VmHWM") - before
+
+
+def _resident(line: str) -> int:
+    """Bytes in memory, now (VmRSS) or at most so far (VmHWM). getrusage's maximum would not do: a
+    child inherits it from its parent."""
+    text = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{line}:\s+(\d+) kB", text)[1]) * 1024  # type: ignore[index]
+
+
+def peak_memory(name: str, threads: int) -> dict[str, int]:
+    """{library: bytes}, each in a process of its own."""
+    return {library: int(_child(["-m", "parity_tests.speed", "--memory", library, name], threads))
             for library in LIBRARIES}
 
 
