@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import engine
-from ..core import mode
+from ..core import edge_of, mode
 
 
 def gradients_of_gradients(
@@ -67,4 +67,11 @@ def _gradients(pairs: list, variables: list, create_graph: bool) -> list:
     if not pairs or not variables:
         return [None] * len(variables)
     roots, gradients = zip(*pairs, strict=True)
-    return engine.run_backward(roots, gradients, True, create_graph, variables, accumulate=False)
+    return engine.run_backward([_place(root) for root in roots], gradients, True, create_graph,
+                               [_place(variable) for variable in variables], accumulate=False)
+
+
+def _place(tensor: Any) -> Any:
+    """The node that made a tensor, and which of its outputs it is."""
+    edge = edge_of(tensor)
+    return None if edge is None else edge[:2]
