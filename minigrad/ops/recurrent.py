@@ -135,13 +135,16 @@ def _checked(input: Any, weights: tuple, states: list, batch_sizes: tuple) -> No
 
 # --- the functions -------------------------------------------------------------------------------
 
+_lstm_layer, _rnn_layer = lower_precision(lstm_layer), lower_precision(rnn_layer)
+
+
 def lstm(*args: Any, **named: Any) -> tuple:
     """(output, h, c) of an LSTM of any number of layers: `lstm(input, (h, c), params, ...)`."""
     def layer(input, weights, states, batch_sizes, reverse):
         _checked(input, weights, states, batch_sizes)
         *weights, weight_hr = weights
-        return lower_precision(lstm_layer)(input, *weights, *states, weight_hr,
-                                           batch_sizes=batch_sizes, reverse=reverse)[:3]
+        return _lstm_layer(input, *weights, *states, weight_hr, batch_sizes=batch_sizes,
+                           reverse=reverse)[:3]
 
     return _run("lstm", layer, 2, args, named)
 
@@ -168,7 +171,7 @@ def rnn_relu(*args: Any, **named: Any) -> tuple:
 def _rnn(nonlinearity: str) -> Callable:
     def layer(input, weights, states, batch_sizes, reverse):
         _checked(input, weights, states, batch_sizes)
-        return lower_precision(rnn_layer)(input, *weights[:4], *states, batch_sizes=batch_sizes,
-                                          reverse=reverse, nonlinearity=nonlinearity)[:2]
+        return _rnn_layer(input, *weights[:4], *states, batch_sizes=batch_sizes, reverse=reverse,
+                          nonlinearity=nonlinearity)[:2]
 
     return layer
