@@ -25,33 +25,17 @@ def lenet_step(lib: Any) -> Callable:
     class LeNet(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv1, self.conv2 = _Conv(lib, 1, 6, 5), _Conv(lib, 6, 16, 5)
+            self.maps = nn.Sequential(
+                nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.MaxPool2d(2),
+                nn.Conv2d(6, 16, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten())
             self.head = nn.Sequential(nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84),
                                       nn.Tanh(), nn.Linear(84, 10))
 
         def forward(self, x):
-            x = F.max_pool2d(self.conv1(x, padding=2).tanh(), 2)
-            x = F.max_pool2d(self.conv2(x).tanh(), 2)
-            return self.head(x.flatten(1))
+            return self.head(self.maps(x))
 
     x, target = lib.randn(64, 1, 28, 28), lib.randint(0, 10, (64,))
     return _step(lib, LeNet(), lambda model: F.cross_entropy(model(x), target))
-
-
-def _Conv(lib: Any, channels_in: int, channels_out: int, size: int) -> Any:
-    """A convolution without bias from `conv2d` itself."""
-    nn = lib.nn
-
-    class Conv(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = nn.Parameter(lib.empty(channels_out, channels_in, size, size))
-            nn.init.kaiming_normal_(self.weight)
-
-        def forward(self, x, **options):
-            return nn.functional.conv2d(x, self.weight, **options)
-
-    return Conv()
 
 
 def resnet_step(lib: Any) -> Callable:
@@ -61,28 +45,26 @@ def resnet_step(lib: Any) -> Callable:
     class Block(nn.Module):
         def __init__(self, channels_in, channels, stride):
             super().__init__()
-            self.conv1 = _Conv(lib, channels_in, channels, 3)
-            self.conv2 = _Conv(lib, channels, channels, 3)
+            self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
+            self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
             self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
-            self.stride = stride
-            self.short = _Conv(lib, channels_in, channels, 1) if stride > 1 else None
+            self.short = nn.Identity() if stride == 1 else nn.Conv2d(
+                channels_in, channels, 1, stride, bias=False)
 
         def forward(self, x):
-            y = self.norm1(self.conv1(x, stride=self.stride, padding=1)).relu()
-            y = self.norm2(self.conv2(y, padding=1))
-            return (y + (x if self.short is None else self.short(x, stride=self.stride))).relu()
+            y = self.norm2(self.conv2(self.norm1(self.conv1(x)).relu()))
+            return (y + self.short(x)).relu()
 
     class ResNet(nn.Module):
         def __init__(self):
             super().__init__()
-            self.stem = _Conv(lib, 3, 16, 3)
-            self.norm = nn.BatchNorm2d(16)
+            self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False),
+                                      nn.BatchNorm2d(16), nn.ReLU())
             self.blocks = nn.Sequential(Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2))
             self.head = nn.Linear(64, 10)
 
         def forward(self, x):
-            x = self.blocks(self.norm(self.stem(x, padding=1)).relu())
-            return self.head(x.mean((2, 3)))
+            return self.head(self.blocks(self.stem(x)).mean((2, 3)))
 
     x, target = lib.randn(32, 3, 32, 32), lib.randint(0, 10, (32,))
     return _step(lib, ResNet(), lambda model: F.cross_entropy(model(x), target))
