@@ -70,6 +70,9 @@ GAPS: dict[str, str] = {
     "test_weight_norm_second_derivative_is_torchs[0]":
         "torch's takes the norms for constants, which they are not; this one's is the formula's",
     **_signatures("method-polygamma", "the method of torch takes n first: so does this one"),
+    **{f"test_module[nn.{name}-graph]":
+       "one node for a layer and direction, where torch records every step (docs/architecture.md)"
+       for name in ("GRU", "LSTM", "RNN")},
     "test_module[nn.LinearCrossEntropyLoss-second]":
         "refused where rows are worked on in chunks, as in torch, but torch's words are accidental",
     **{f"test_module[{dtype}-embedding_bag_frequency]":
