@@ -29,15 +29,8 @@ from parity_tests.module_samples import (
     samples_of,
     strided,
 )
-from parity_tests.operator_levels import (
-    Side,
-    Tally,
-    described,
-    random_like,
-    same_error,
-    same_gradients,
-)
-from parity_tests.operator_samples import translated
+from parity_tests.operator_levels import Side, Tally, same_error, same_gradients
+from parity_tests.operator_samples import described, random_like, translated
 
 # Samples per dtype: most entries have fewer than ten, the losses up to 857.
 FEW, SOME, MANY = 3, 8, 24

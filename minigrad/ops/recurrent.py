@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..autocast_rules import lower_precision
+from ..autocast_rules import autocasts
 from ..core import TensorBase, mode
 from .dropout import dropout
 from .joining import cat, stack
@@ -135,7 +135,7 @@ def _checked(input: Any, weights: tuple, states: list, batch_sizes: tuple) -> No
 
 # --- the functions -------------------------------------------------------------------------------
 
-_lstm_layer, _rnn_layer = lower_precision(lstm_layer), lower_precision(rnn_layer)
+_lstm_layer, _rnn_layer = autocasts(lstm_layer, "linear"), autocasts(rnn_layer, "linear")
 
 
 def lstm(*args: Any, **named: Any) -> tuple:
