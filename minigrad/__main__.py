@@ -1,4 +1,4 @@
-"""minigrad's command line: `python -m minigrad run FILE [args...]`, `python -m minigrad demo`."""
+"""minigrad's command line: `python -m minigrad run FILE`, `compare FILE`, `demo`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     run_parser.add_argument(
         "args", metavar="args", nargs=argparse.REMAINDER, help="the program's own arguments"
     )
+    compare_parser = commands.add_parser(
+        "compare", help="run a training script under torch and under minigrad, and say what is "
+        "the first thing to differ")
+    compare_parser.add_argument("file", metavar="FILE.py", help="the program")
+    compare_parser.add_argument("--steps", type=int, default=3, help="of the optimiser (3)")
+    compare_parser.add_argument("args", metavar="args", nargs="*", help="the program's own")
     commands.add_parser(
         "demo", add_help=False, help="train a model and draw its computation graph"
     )
@@ -28,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from minigrad import demo
 
         return demo.main(rest) or 0
+    if options.command == "compare":
+        return compare_file(options.file, [*options.args, *rest], options.steps)
     if rest:
         run_parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return run_file(options.file, options.args)
@@ -37,13 +45,35 @@ def run_file(path: str, args: Sequence[str]) -> int:
     """Run the program at `path`; 2 and one clear line if it cannot be read."""
     from minigrad.run import run
 
+    if not can_open(path):
+        return 2
+    run(path, args)
+    return 0
+
+
+def compare_file(path: str, args: Sequence[str], steps: int) -> int:
+    """Compare the program's run with torch's: 0 if equal, 1 if not, 2 if it cannot be compared."""
+    from minigrad.testing.compare import compare_script
+
+    if not can_open(path):
+        return 2
+    try:
+        report = compare_script(path, args, steps)
+    except (ImportError, RuntimeError) as error:
+        print(f"minigrad: {error}", file=sys.stderr)
+        return 2
+    print(report)
+    return 0 if report.equal else 1
+
+
+def can_open(path: str) -> bool:
+    """Whether the program can be read; if not, one clear line says why."""
     try:
         open(path, "rb").close()
     except OSError as error:
         print(f"minigrad: cannot open '{path}': {error.strerror}", file=sys.stderr)
-        return 2
-    run(path, args)
-    return 0
+        return False
+    return True
 
 
 if __name__ == "__main__":
