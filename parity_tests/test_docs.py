@@ -35,7 +35,8 @@ def in_the_name_of(library: str, code: str) -> str:
 
 
 def plain(text: str) -> str:
-    return re.sub(r"0x[0-9a-f.]+", "0x...", text).rstrip()
+    """Without addresses and the numbers of source lines."""
+    return re.sub(r"\.py:\d+", ".py:...", re.sub(r"0x[0-9a-f.]+", "0x...", text)).rstrip()
 
 
 @pytest.mark.parametrize("library", ["minigrad", "torch"])
