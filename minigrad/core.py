@@ -63,12 +63,15 @@ class Switches:
     """How many `with` blocks, in all threads, ask for what few programs use: every op tests these
     plain numbers, and looks at its own thread's `mode` only if one of them is not 0."""
 
-    watching = 0    # new nodes are shown to saved.watch: hooks on saved tensors, anomaly detection
-    inference = 0   # new tensors may be inference tensors
-    levels = 0      # dual levels are open: ops have tangents to compute (tangents.py)
-    leaf_hooks = 0  # some leaf has hooks: backward must not keep them waiting (engine.py)
+    __slots__ = ("watching", "inference", "levels", "leaf_hooks", "lock")
+
+    watching: int    # new nodes are shown to saved.watch: hooks on saved tensors, anomaly detection
+    inference: int   # new tensors may be inference tensors
+    levels: int      # dual levels are open: ops have tangents to compute (tangents.py)
+    leaf_hooks: int  # some leaf has hooks: backward must not keep them waiting (engine.py)
 
     def __init__(self) -> None:
+        self.watching = self.inference = self.levels = self.leaf_hooks = 0
         self.lock = threading.Lock()
 
     def add(self, name: str, change: int) -> None:
@@ -245,7 +248,8 @@ class Node:
 
     def apply(self, gradients: Any) -> list:
         """The gradients of the inputs, one per edge, from those of the outputs (None: zero)."""
-        return self.plan.derive(gradients, self.unpack())
+        plan = self.plan
+        return plan.derive(gradients, self.unpack() if plan.keeps_tensors else self.values)
 
     def __call__(self, *gradients: Any) -> Any:
         derived = tuple(self.apply(gradients))

@@ -15,7 +15,7 @@ class Plan:
     `[input(gradients[0], known[1]), other(gradients[0], known[0])]`.
     """
 
-    __slots__ = ("inputs", "pick", "results", "values", "derive", "saved_names")
+    __slots__ = ("inputs", "pick", "results", "values", "derive", "saved_names", "keeps_tensors")
 
     def __init__(self, op: Any, wanted: tuple[bool, ...]) -> None:
         active = [(at, rule) for at, rule in op.steps(wanted)
@@ -29,6 +29,7 @@ class Plan:
         self.values = tuple(sorted(reads.difference(inputs, results)))
         self.saved_names = (*inputs, *results, *self.values)
         self.derive = _compiled(active, self.saved_names, wanted)
+        self.keeps_tensors = bool(self.inputs or self.results)
 
 
 def reads_of(rule: Any) -> tuple[str, ...]:
