@@ -4,6 +4,9 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Some machines forbid Python to keep what it compiles; every process would compile it all again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint parity nightly parity-cpu parity-fake-cuda parity-speed speed clean
 
 ## demo: train a small model, compare and draw it
