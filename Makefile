@@ -18,7 +18,7 @@ test: lint parity-cpu parity-fake-cuda parity-speed
 
 ## parity: all of PyTorch's own databases at every level; writes docs/parity.md
 parity: $(VENV)/test.stamp
-	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --matrix docs/parity.md
+	$(BIN)/pytest parity_tests -m matrix -n $(WORKERS) --dist loadgroup --matrix docs/parity.md
 
 ## nightly: 2,000 new programs, shapes and indices at random
 nightly: $(VENV)/test.stamp

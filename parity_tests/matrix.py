@@ -1,7 +1,8 @@
 """docs/parity.md: what is equal to torch, and how closely, section by section.
 
-A pytest plugin, switched on by `--matrix FILE`: it keeps only the tests that belong to a section,
-listens to their reports, whichever worker they come from, and writes the file when the run is over.
+A pytest plugin, switched on by `--matrix FILE`: it marks the tests that belong to a section, so
+that `-m matrix` runs only these, listens to their reports, whichever worker they come from, and
+writes the file when the run is over.
 
 A section is a table of entries (operators, modules, ...) by levels. Its tests have node ids like
 `test_operators.py::test_operator[softmax-gradient]`: entry, dash, level; they leave their largest
@@ -14,6 +15,8 @@ import importlib
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 
 class Section(NamedTuple):
@@ -182,12 +185,11 @@ class Matrix:
         self.path = path
         self.tables = [Table(section) for section in SECTIONS]
 
-    def pytest_collection_modifyitems(self, config: Any, items: list) -> None:
-        rest = [item for item in items
-                if not any(table.pattern.search(item.nodeid) for table in self.tables)]
-        config.hook.pytest_deselected(items=rest)
-        dropped = set(rest)
-        items[:] = [item for item in items if item not in dropped]
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list) -> None:
+        for item in items:
+            if any(table.pattern.search(item.nodeid) for table in self.tables):
+                item.add_marker("matrix")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.when == "call":
