@@ -19,6 +19,7 @@ import functools
 import inspect
 import linecache
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,8 @@ class Sent:
     number: int      # of the step at which it is used; -1 for a leaf
     to: str
     gradient: Any
+    node: Any        # to which it goes
+    input: str       # of the op, whose gradient this is; "" if the op has no names for them
 
 
 @dataclass
@@ -199,7 +202,8 @@ class _Walk:
         self.names = names
         self.steps: list[Step] = []
         self.accumulated: dict[str, Any] = {}
-        self.targets: list[tuple[Sent, Node]] = []
+        self.called: dict[int, str] = {}
+        self.uses: Counter[str] = Counter()
 
     def remember(self, node: Node, outputs: Any) -> None:
         """Nothing: no nodes are made while it runs."""
@@ -212,17 +216,17 @@ class _Walk:
             len(self.steps), node, self.name(node), _mathematics(op), node.metadata.get("line"),
             [None if each is None else each.detach() for each in gradients],
             list(_rules(node)), [])
-        for edge, gradient in zip(node.edges, derived, strict=True):
+        names = _input_names(node)
+        for edge, gradient, name in zip(node.edges, derived, names, strict=True):
             if edge is not None and gradient is not None:
-                self._note(step, edge[0], gradient.detach())
+                self._note(step, edge[0], gradient.detach(), name)
         step.accumulated = dict(self.accumulated)
         self.steps.append(step)
         return derived
 
-    def _note(self, step: Step, target: Node, gradient: Any) -> None:
-        sent = Sent(-1, self.name(target), gradient)
+    def _note(self, step: Step, target: Node, gradient: Any, name: str) -> None:
+        sent = Sent(-1, self.name(target), gradient, target, name)
         step.sent.append(sent)
-        self.targets.append((sent, target))
         if isinstance(target, AccumulateGrad):
             from .engine import fit
 
@@ -234,13 +238,18 @@ class _Walk:
         if not isinstance(node, AccumulateGrad):
             return node.name().removeprefix("torch::autograd::")
         leaf = node.variable
-        return self.names.get(id(leaf)) or f"a leaf of shape {tuple(leaf._data.shape)}"
+        if id(leaf) not in self.called:  # two leaves never share a name
+            name = self.names.get(id(leaf)) or f"a leaf of shape {tuple(leaf._data.shape)}"
+            self.uses[name] += 1
+            self.called[id(leaf)] = name if self.uses[name] == 1 else f"{name} ({self.uses[name]})"
+        return self.called[id(leaf)]
 
     def number_targets(self) -> None:
         """Tell each gradient the step that uses it, now that all have their numbers."""
         numbers = {id(step.node): step.number for step in self.steps}
-        for sent, target in self.targets:
-            sent.number = numbers.get(id(target), -1)
+        for step in self.steps:
+            for sent in step.sent:
+                sent.number = numbers.get(id(sent.node), -1)
 
 
 def _leaves_behind(start: Node) -> list[Any]:
@@ -272,6 +281,14 @@ def _names(given: Any) -> dict[int, str]:
 
 def _op_of(node: Node) -> Any:
     return node.fn.op if isinstance(node, CopySlices) else node.op
+
+
+def _input_names(node: Node) -> list[str]:
+    """What the op calls the inputs that the node's edges belong to."""
+    op = node.op
+    if op is None or op.variadic or len(op.differentiable) != len(node.edges):
+        return [""] * len(node.edges)
+    return [op.inputs[place] for place in op.differentiable]
 
 
 def _mathematics(op: Any) -> str:
