@@ -96,6 +96,7 @@ class Leaf:
     name: str
     tensor: Any
     gradient: Any
+    node: Any  # the AccumulateGrad
 
 
 @dataclass
@@ -191,7 +192,7 @@ def explain(loss: Any, names: Any = None, gradient: Any = None) -> Explanation:
         mode.observer = outer
     walk.number_targets()
     return Explanation(walk.steps, [
-        Leaf(walk.name(leaf), leaf.variable, gradient)
+        Leaf(walk.name(leaf), leaf.variable, gradient, leaf)
         for leaf, gradient in zip(leaves, found, strict=True)])
 
 
