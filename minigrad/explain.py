@@ -242,7 +242,7 @@ class _Walk:
         if id(leaf) not in self.called:  # two leaves never share a name
             name = self.names.get(id(leaf)) or f"a leaf of shape {tuple(leaf._data.shape)}"
             self.uses[name] += 1
-            self.called[id(leaf)] = name if self.uses[name] == 1 else f"{name} ({self.uses[name]})"
+            self.called[id(leaf)] = name if self.uses[name] == 1 else f"{name} #{self.uses[name]}"
         return self.called[id(leaf)]
 
     def number_targets(self) -> None:
@@ -308,9 +308,15 @@ def _rules(node: Node) -> Iterable[Rule]:
         return
     wanted = {inner.op.inputs[place] for place, edge in zip(
         inner.op.differentiable, inner.edges, strict=False) if edge is not None}
-    for inputs, rule in inner.op.rules.items():
+    for inputs in inner.op.rules:
         if wanted.intersection(inputs) or inner.op.variadic:
-            yield Rule(inputs, *source_of(rule))
+            yield _rule_of(inner.op, inputs)
+
+
+@functools.cache
+def _rule_of(op: Any, inputs: tuple[str, ...]) -> Rule:
+    """An op's rule, looked up once: ops are as lasting as the library."""
+    return Rule(inputs, *source_of(op.rules[inputs]))
 
 
 def source_of(function: Callable) -> tuple[str, Line | None]:

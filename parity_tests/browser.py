@@ -120,8 +120,8 @@ class Browser:
 
     def press(self, key: str, **more: object) -> None:
         text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
-        code = {" ": 32, "Enter": 13, "Tab": 9, "Home": 36, "End": 35, "ArrowLeft": 37, "ArrowUp": 38,
-                "ArrowRight": 39, "ArrowDown": 40, "Escape": 27}.get(key, 0)
+        code = {" ": 32, "Enter": 13, "Home": 36, "End": 35, "ArrowLeft": 37, "ArrowUp": 38,
+                "ArrowRight": 39, "ArrowDown": 40}.get(key, 0)
         for kind in ("keyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, text=text,
                       windowsVirtualKeyCode=code, **more)

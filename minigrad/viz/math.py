@@ -30,11 +30,11 @@ BINARY = {"+": "+", "-": "−", "cdot": "⋅", "times": "×", "pm": "±", "mp": 
 RELATIONS = {"=": "=", "<": "<", ">": ">", ":": ":", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥",
              "ne": "≠", "neq": "≠", "in": "∈", "notin": "∉", "approx": "≈", "sim": "∼", "to": "→",
              "propto": "∝", "leftarrow": "←", "rightarrow": "→", "subset": "⊂"}
-OPEN = {"(": "(", "[": "[", "{": "{", "lfloor": "⌊", "lceil": "⌈", "langle": "⟨"}
-CLOSE = {")": ")", "]": "]", "}": "}", "rfloor": "⌋", "rceil": "⌉", "rangle": "⟩"}
+OPEN = {"(": "(", "[": "[", "\\{": "{", "lfloor": "⌊", "lceil": "⌈", "langle": "⟨"}
+CLOSE = {")": ")", "]": "]", "\\}": "}", "rfloor": "⌋", "rceil": "⌉", "rangle": "⟩"}
 BARS = {"|": "|", "\\|": "‖"}
 DOTS = {"cdots": "⋯", "ldots": "…", "dots": "…"}
-ACCENTS = {"bar": "‾", "hat": "^", "tilde": "~", "dot": "˙", "vec": "→", "overline": "‾"}
+ACCENTS = {"bar": "¯", "hat": "^", "tilde": "~", "dot": "˙", "vec": "→", "overline": "¯"}
 SPACES = {"\\,": "0.167em", "\\:": "0.222em", "\\;": "0.278em", "\\ ": "0.333em",
           "\\!": "-0.167em", "quad": "1em", "qquad": "2em"}
 
@@ -124,17 +124,17 @@ class _Parser:
         markup, kind = self.atom(before)
         limits = kind in ("limits", "sum")
         below = above = ""
-        primes = 0
+        primes = ""
         while self.peek() in ("_", "^", "'"):
             mark = self.take()
             if mark == "'":
-                primes += 1
+                primes += "′"
             elif mark == "_":
                 below = self.argument()
             else:
                 above = self.argument()
         if primes:
-            above = f"<mrow><mo>{'′' * primes}</mo>{above}</mrow>"
+            above = f'<mrow><mo lspace="0" rspace="0">{primes}</mo>{above}</mrow>'
         if kind in ("limits", "integral", "sum"):
             kind = "function"
         if below and above:
@@ -210,10 +210,10 @@ class _Parser:
             return f"<mo{form}>{BINARY[token]}</mo>", "binary"
         if token in RELATIONS:
             return f"<mo>{html.escape(RELATIONS[token])}</mo>", "relation"
-        if token in OPEN or token == "\\{":
-            return f'<mo stretchy="false">{OPEN.get(token, "{")}</mo>', "open"
-        if token in CLOSE or token == "\\}":
-            return f'<mo stretchy="false">{CLOSE.get(token, "}")}</mo>', "close"
+        if token in OPEN:
+            return f'<mo stretchy="false">{OPEN[token]}</mo>', "open"
+        if token in CLOSE:
+            return f'<mo stretchy="false">{CLOSE[token]}</mo>', "close"
         if token in BARS:
             bar = f'<mo stretchy="false" lspace="0" rspace="0">{BARS[token]}</mo>'
             return bar, "open" if sign else "close"
@@ -236,7 +236,8 @@ class _Parser:
     def accent(self, name: str) -> str:
         stretchy = "true" if name == "overline" else "false"
         over = f'<mo stretchy="{stretchy}">{ACCENTS[name]}</mo>'
-        return f'<mover accent="true">{self.argument()}{over}</mover>'
+        # Not accent="true": without a font for mathematics that sets the bar into the letter.
+        return f'<mover accent="false">{self.argument()}{over}</mover>'
 
     def upright(self, name: str) -> str:
         """Letters that are a word."""
@@ -259,11 +260,11 @@ class _Parser:
         token = self.take()
         if token == ".":
             return ""
-        name = token if token in BARS else token.removeprefix("\\")
         known = {**OPEN, **CLOSE, **BARS}
-        if name not in known:
+        delimiter = known.get(token) or known.get(token.removeprefix("\\"))
+        if delimiter is None:
             raise TexError(f"{token} is not a delimiter, in {self.tex!r}")
-        return f'<mo stretchy="true">{known[name]}</mo>'
+        return f'<mo stretchy="true">{delimiter}</mo>'
 
     def environment(self, name: str) -> str:
         kind = self.braced()

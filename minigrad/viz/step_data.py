@@ -86,7 +86,8 @@ def summary(array: np.ndarray) -> dict:
     flat = wide.ravel()
     finite = flat[np.isfinite(flat)]
     low, high = (finite.min(), finite.max()) if finite.size else (np.float64(0), np.float64(0))
-    spread = high - low
+    with np.errstate(over="ignore"):
+        spread = high - low
     if spread > 0 and np.isfinite(spread):
         places = np.minimum(((finite - low) / spread * BINS).astype(np.int64), BINS - 1)
         counts = np.bincount(places, minlength=BINS).tolist()
@@ -94,7 +95,7 @@ def summary(array: np.ndarray) -> dict:
         counts = [finite.size]
     exact = np.float64 if array.dtype.kind == "c" else array.dtype.type
     return {"counts": counts, "min": number(exact(low)), "max": number(exact(high)),
-            "norm": float(f"{np.sqrt(np.square(finite).sum()):.6g}"),
+            "norm": number(np.float64(f"{np.linalg.norm(finite):.6g}")),
             "nan": int(np.isnan(flat).sum()), "inf": int(np.isinf(flat).sum())}
 
 
@@ -169,7 +170,7 @@ def _box(node: Any, told: Explanation, leaf: int | None) -> dict:
     else:
         name, below = node.name().removeprefix("torch::autograd::"), ""
     name = name if len(name) <= 34 else f"{name[:16]}…{name[-16:]}"
-    box = {"name": name, "w": max(round(7.2 * max(len(name), len(below) - 2, 8)) + 26, 84), "h": 40}
+    box = {"name": name, "w": round(7.4 * max(len(name), len(below) - 2, 8)) + 28, "h": 40}
     if leaf is not None:
         box["leaf"] = leaf
     return box

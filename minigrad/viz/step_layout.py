@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from .draw import LayoutUnavailable, layout_engine
 
-GAP, LAYER_GAP = 22, 46
-PATIENCE = 5  # seconds for graphviz; what takes longer is laid out by layers
+GAP, LAYER_GAP, LANE_GAP = 22, 46, 7
+# Graphviz is slow where arrows pass many layers, as those to a parameter that each step of a
+# recurrence uses: where they pass more than these in all, or it takes longer than these seconds,
+# the layout is our own.
+PATIENCE, LAYERS_PASSED = 5, 4000
 POINTS = 72   # to an inch, in which graphviz measures
 
 
@@ -26,6 +29,9 @@ class Layout:
 
 def lay_out(sizes: list[tuple[int, int]], edges: list[tuple[int, int]]) -> Layout:
     """Boxes of these sizes; every arrow leads from a box to a later one."""
+    layer_of = _layers(len(sizes), edges)
+    if sum(layer_of[head] - layer_of[tail] for tail, head in edges) > LAYERS_PASSED:
+        return by_layers(sizes, edges)
     try:
         return by_graphviz(layout_engine(), sizes, edges)
     except (LayoutUnavailable, OSError, subprocess.SubprocessError, ValueError):
@@ -84,51 +90,81 @@ def _path(points: list[tuple[int, int]]) -> str:
 # --- layers --------------------------------------------------------------------------------------
 
 def by_layers(sizes: list[tuple[int, int]], edges: list[tuple[int, int]]) -> Layout:
-    """Each box one layer below the lowest that leads to it, as near to those as there is room."""
-    parents: list[list[int]] = [[] for _ in sizes]
-    for tail, head in edges:
-        parents[head].append(tail)
-    layers: dict[int, list[int]] = {}
-    layer_of: list[int] = []
-    for box, above in enumerate(parents):
-        layer_of.append(max((layer_of[each] + 1 for each in above), default=0))
-        layers.setdefault(layer_of[box], []).append(box)
+    """Each box one layer below the lowest that leads to it, as near to those as there is room.
 
+    Arrows that pass a layer go round: down a lane on the right, one for each box that they lead to.
+    """
+    parents = _parents(len(sizes), edges)
+    layer_of = _layers(len(sizes), edges)
+    layers: list[list[int]] = [[] for _ in range(max(layer_of) + 1)]
+    for box, layer in enumerate(layer_of):
+        layers[layer].append(box)
     centres = [0.0] * len(sizes)
-    for number in sorted(layers):
-        boxes = layers[number]
-        wanted = {box: sum(centres[each] for each in parents[box]) / max(len(parents[box]), 1)
-                  for box in boxes}
-        boxes.sort(key=wanted.__getitem__)
-        right = float("-inf")
-        for box in boxes:
-            half = sizes[box][0] / 2
-            centres[box] = max(wanted[box], right + GAP + half)
-            right = centres[box] + half
-        shift = sum(wanted[box] - centres[box] for box in boxes) / len(boxes)
-        for box in boxes:
-            centres[box] += shift
+    for boxes in layers:
+        _place_layer(boxes, parents, sizes, centres)
 
-    step = max(height for _, height in sizes) + LAYER_GAP
     left = min(centre - size[0] / 2 for centre, size in zip(centres, sizes, strict=True))
     right = max(centre + size[0] / 2 for centre, size in zip(centres, sizes, strict=True))
+    lanes: dict[int, int] = {}
+    for tail, head in edges:
+        if layer_of[head] > layer_of[tail] + 1:
+            lanes.setdefault(head, round(right - left) + GAP + LANE_GAP * (len(lanes) % 12))
+    step = max(height for _, height in sizes) + LAYER_GAP
     places = [(round(centre - left), layer * step + (step - LAYER_GAP) // 2)
               for centre, layer in zip(centres, layer_of, strict=True)]
-    paths = _curves(sizes, edges, places)
-    return Layout(places, paths, round(right - left), len(layers) * step - LAYER_GAP)
+    width = max([round(right - left), *lanes.values()])
+    return Layout(places, _curves(sizes, edges, places, lanes, step), width,
+                  len(layers) * step - LAYER_GAP)
+
+
+def _parents(count: int, edges: list[tuple[int, int]]) -> list[list[int]]:
+    parents: list[list[int]] = [[] for _ in range(count)]
+    for tail, head in edges:
+        parents[head].append(tail)
+    return parents
+
+
+def _layers(count: int, edges: list[tuple[int, int]]) -> list[int]:
+    """How far each box is from the top, by the longest way."""
+    found: list[int] = []
+    for above in _parents(count, edges):
+        found.append(max((found[each] + 1 for each in above), default=0))
+    return found
+
+
+def _place_layer(boxes: list[int], parents: list[list[int]], sizes: list[tuple[int, int]],
+                 centres: list[float]) -> None:
+    """The boxes of a layer side by side, in the order and about the middle of their parents."""
+    wanted = {box: sum(centres[each] for each in parents[box]) / max(len(parents[box]), 1)
+              for box in boxes}
+    boxes.sort(key=wanted.__getitem__)
+    right = float("-inf")
+    for box in boxes:
+        half = sizes[box][0] / 2
+        centres[box] = max(wanted[box], right + GAP + half)
+        right = centres[box] + half
+    shift = sum(wanted[box] - centres[box] for box in boxes) / len(boxes)
+    for box in boxes:
+        centres[box] += shift
 
 
 def _curves(sizes: list[tuple[int, int]], edges: list[tuple[int, int]],
-            places: list[tuple[int, int]]) -> list[str]:
+            places: list[tuple[int, int]], lanes: dict[int, int], step: int) -> list[str]:
     """One curve an arrow, from edge to edge; parallel ones side by side."""
     drawn: dict[tuple[int, int], int] = {}
     paths = []
     for tail, head in edges:
         before = drawn[tail, head] = drawn.get((tail, head), -1) + 1
         aside = 14 * ((before + 1) // 2) * (-1 if before % 2 else 1)
-        top = places[tail][0] + aside, places[tail][1] + sizes[tail][1] // 2
-        end = places[head][0] + aside, places[head][1] - sizes[head][1] // 2
-        bend = min(LAYER_GAP, (end[1] - top[1]) // 2)
-        middle = [(top[0], top[1] + bend), (end[0], end[1] - bend)]
-        paths.append(_path([top, *middle, end]))
+        x, y = places[tail][0] + aside, places[tail][1] + sizes[tail][1] // 2
+        to_x, to_y = places[head][0] + aside, places[head][1] - sizes[head][1] // 2
+        half, whole = LAYER_GAP // 2, LAYER_GAP
+        if places[head][1] - places[tail][1] <= step:
+            paths.append(_path([(x, y), (x, y + half), (to_x, to_y - half), (to_x, to_y)]))
+            continue
+        lane = lanes[head]
+        paths.append(_path([
+            (x, y), (x, y + half), (lane, y + half // 2), (lane, y + whole),
+            (lane, y + whole), (lane, to_y - whole), (lane, to_y - whole),
+            (lane, to_y - half // 2), (to_x, to_y - half), (to_x, to_y)]))
     return paths

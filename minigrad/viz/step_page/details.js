@@ -24,7 +24,7 @@ function showStep(current) {
     make("h2", {}, kind.name),
     make("p", { class: "quiet" }, `step ${current + 1} of ${content.steps.length}`),
     line ? make("div", { class: "line" }, `made at ${line.file}:${line.number}`,
-      make("code", { tabindex: 0 }, line.text)) : "",
+      line.text ? make("code", { tabindex: 0 }, line.text) : "") : "",
     section(several ? "Gradients that arrive" : "Gradient that arrives",
       ...step.in.map((index, place) =>
         tensorFigure(index, several ? `for output ${place}` : from(current)))),
@@ -66,7 +66,20 @@ function sentFigure([node, input, index]) {
   const step = stepOfNode.get(node);
   const to = target.leaf !== undefined ? make("strong", {}, content.leaves[target.leaf].name)
     : step === undefined ? target.name : link(`${target.name} (step ${step + 1})`, step);
-  return tensorFigure(index, make("span", {}, input ? `for ${input}, to ` : "to ", to));
+  const figure = tensorFigure(index, make("span", {}, input ? `for ${input}, to ` : "to ", to));
+  const shape = shapeText(content.tensors[index].shape);
+  const wanted = shapeWanted(target, step);
+  if (wanted !== null && wanted !== shape) {
+    figure.append(make("p", { class: "facts" }, `The engine sums it to ${wanted}, undoing the broadcast.`));
+  }
+  return figure;
+}
+
+/** The shape in which a gradient arrives there; null if the target has several outputs. */
+function shapeWanted(target, step) {
+  if (target.leaf !== undefined) return shapeText(content.leaves[target.leaf].shape);
+  const arrived = step === undefined ? [] : content.steps[step].in;
+  return arrived.length === 1 ? shapeText(content.tensors[arrived[0]].shape) : null;
 }
 
 // --- leaves ----------------------------------------------------------------------------------

@@ -58,14 +58,16 @@ function colour(current) {
   content.edges.forEach(([from, to], number) => {
     const step = stepOfNode.get(from);
     arrows[number].classList.toggle("done", step < current);
-    arrows[number].classList.toggle("sent", step === current && reached.has(to));
+    const sent = step === current && reached.has(to);
+    arrows[number].classList.toggle("sent", sent);
+    if (sent) byId("edges").append(arrows[number]); // above the others
   });
 }
 
 // --- moving ----------------------------------------------------------------------------------
 
 const view = { x: 0, y: 0, scale: 1 };
-const SMALLEST = 0.05;
+const SMALLEST = 0.01;
 const LARGEST = 3;
 
 function place(glide = false) {

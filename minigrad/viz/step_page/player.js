@@ -35,13 +35,13 @@ function spoken(number) {
 function pause() {
   clearTimeout(state.timer);
   state.timer = 0;
-  playButton.textContent = "\u25B6\uFE0E";
+  playButton.classList.remove("playing");
   playButton.setAttribute("aria-label", "Play");
 }
 
 function play() {
   if (state.step === last) go(0);
-  playButton.textContent = "\u23F8\uFE0E";
+  playButton.classList.add("playing");
   playButton.setAttribute("aria-label", "Pause");
   const tick = () => {
     go(state.step + 1);

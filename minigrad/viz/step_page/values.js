@@ -23,7 +23,10 @@ function short(value, digits = 3) {
     return imaginary.startsWith(MINUS) ? `${real}${imaginary}i` : `${real}+${imaginary}i`;
   }
   if (typeof value === "string") return value.replace("-", MINUS);
-  return String(Number(value.toPrecision(digits))).replaceAll("-", MINUS);
+  const rounded = Number(value.toPrecision(digits));
+  const size = Math.abs(rounded);
+  const plain = size === 0 || (size >= 1e-4 && size < 1e6);
+  return (plain ? String(rounded) : rounded.toExponential().replace("e+", "e")).replaceAll("-", MINUS);
 }
 
 /** A number in full. */
@@ -95,12 +98,13 @@ function gridOf(tensor) {
   const largest = Math.max(...tensor.values.map(sizeOf).filter(Number.isFinite), 0);
   const legible = rows <= LEGIBLE.rows && columns <= LEGIBLE.columns;
   const box = make("div", { class: "scroll" });
+  const grids = make("div", { class: "slices" });
+  box.append(grids);
   for (let slice = 0; slice < Math.min(slices, MOST_SLICES); slice += 1) {
     const part = tensor.values.slice(slice * each, (slice + 1) * each);
-    if (slices > 1) {
-      box.append(make("p", { class: "slice" }, `[${placeOf(slice, tensor.shape.slice(0, -2))}]`));
-    }
-    box.append(legible ? table(part, columns, largest) : cells(part, rows, columns, largest));
+    const name = `[${placeOf(slice, tensor.shape.slice(0, -2))}]`;
+    grids.append(make("div", {}, slices > 1 ? make("p", { class: "slice" }, name) : "",
+      legible ? table(part, columns, largest) : cells(part, rows, columns, largest)));
   }
   if (slices > MOST_SLICES) {
     box.append(make("p", { class: "quiet" }, `and ${slices - MOST_SLICES} more like these`));
@@ -174,8 +178,9 @@ function histogramOf(tensor) {
   const bars = counts.map((count, place) => {
     const [low, high] = [min + place * width, min + (place + 1) * width];
     const side = low >= 0 && high > 0 ? "plus" : high <= 0 && low < 0 ? "minus" : "zero";
+    // Roots, so that the few can be seen beside the many.
     return make("i", {
-      class: side, style: `height: ${(100 * count) / most}%`,
+      class: side, style: `height: ${100 * Math.sqrt(count / most)}%`,
       title: `${count} from ${short(low)} to ${short(high)}`,
     });
   });
@@ -185,5 +190,5 @@ function histogramOf(tensor) {
       "aria-label": `Histogram of ${total} numbers from ${short(min)} to ${short(max)}`,
     }, ...bars),
     make("div", { class: "ends", "aria-hidden": "true" },
-      make("span", {}, short(min)), make("span", {}, `${total} numbers`), make("span", {}, short(max))));
+      make("span", {}, short(min)), make("span", {}, `${total} numbers, heights are roots`), make("span", {}, short(max))));
 }
