@@ -18,7 +18,9 @@ import ast
 import functools
 import inspect
 import linecache
+import re
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -329,7 +331,7 @@ def source_of(function: Callable) -> tuple[str, Line | None]:
     for node in _functions_in(file).get(number, ()):
         if isinstance(node, ast.FunctionDef) or _encloses(node, code):
             text = ast.get_source_segment("".join(linecache.getlines(file)), node) or ""
-            return inspect.cleandoc(text) if "\n" not in text else _joined(text), line
+            return _tidied(text, node.col_offset), line
     return line.text, line
 
 
@@ -340,9 +342,11 @@ def _encloses(node: ast.Lambda, code: Any) -> bool:
     return (node.lineno, node.col_offset) <= inside < (node.end_lineno, node.end_col_offset)
 
 
-def _joined(text: str) -> str:
-    """A lambda of several lines in one; a function as it is."""
-    return " ".join(text.split()) if text.startswith("lambda") else inspect.cleandoc(text)
+def _tidied(text: str, column: int) -> str:
+    """A lambda of several lines in one; a function moved to the left."""
+    if text.startswith("lambda"):
+        return re.sub(r"(?<=[(\[{]) | (?=[)\]}])", "", " ".join(text.split()))
+    return textwrap.dedent(" " * column + text)
 
 
 @functools.cache

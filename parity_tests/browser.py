@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 PATIENCE = 60  # seconds
 
 FLAGS = [
@@ -35,11 +35,18 @@ AS_3_AND_4 = ("import fcntl, os, sys\n"
               "os.execv(sys.argv[3], sys.argv[3:])\n")
 
 
+def missing() -> str:
+    """Why there is no browser to test in; "" if there is one."""
+    if not CHROMIUM:
+        return "Chromium is not installed: no test of the page"
+    asked = subprocess.run([CHROMIUM, "--version"], capture_output=True, timeout=PATIENCE)
+    return f"{CHROMIUM} does not start: no test of the page" if asked.returncode else ""
+
+
 class Browser:
     """One browser with one page."""
 
     def __init__(self, folder: Path) -> None:
-        assert CHROMIUM is not None
         their_in, self.writer = os.pipe()
         self.reader, their_out = os.pipe()
         self.process = subprocess.Popen(

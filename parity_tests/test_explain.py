@@ -109,8 +109,23 @@ def test_custom_functions(lib):
     x = lib.tensor([3.0], requires_grad=True)
     told = lib.explain(lambda: Square.apply(x).sum())
     (rule,) = told.steps[1].rules
-    assert told.steps[1].name == "SquareBackward" and "return 2 * x * g" in rule.source
+    assert told.steps[1].name == "SquareBackward"
+    assert rule.source.splitlines() == [
+        "def backward(ctx, g):", "    (x,) = ctx.saved_tensors", "    return 2 * x * g"]
     assert "made at" in str(told).split("SquareBackward")[2]
+
+
+def test_each_gradient_tells_where_it_goes(lib):
+    x = lib.ones(2, requires_grad=True)
+    pair = [lib.ones(2, requires_grad=True), lib.ones(2, requires_grad=True)]
+    told = lib.explain((lib.cat(pair) * x.repeat(2)).sum(), names={"x": x})
+    by_name = {step.name: step for step in told.steps}
+    assert [sent.input for sent in by_name["MulBackward0"].sent] == ["input", "other"]
+    assert [sent.node.name() for sent in by_name["MulBackward0"].sent] == [
+        "CatBackward0", "RepeatBackward0"]
+    assert [sent.to for sent in by_name["CatBackward0"].sent] == [
+        "a leaf of shape (2,)", "a leaf of shape (2,) #2"]
+    assert told.steps[-1].accumulated["a leaf of shape (2,)"].tolist() == [1.0, 1.0]
 
 
 def test_what_cannot_be_explained(lib):

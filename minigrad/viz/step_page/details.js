@@ -24,7 +24,7 @@ function showStep(current) {
     make("h2", {}, kind.name),
     make("p", { class: "quiet" }, `step ${current + 1} of ${content.steps.length}`),
     line ? make("div", { class: "line" }, `made at ${line.file}:${line.number}`,
-      line.text ? make("code", { tabindex: 0 }, line.text) : "") : "",
+      line.text ? make("code", {}, line.text) : "") : "",
     section(several ? "Gradients that arrive" : "Gradient that arrives",
       ...step.in.map((index, place) =>
         tensorFigure(index, several ? `for output ${place}` : from(current)))),
@@ -58,7 +58,7 @@ function ruleFigure(rule, step) {
   return make("figure", { class: wanted ? "rule" : "rule idle" },
     make("figcaption", {}, make("span", {}, "for ", make("strong", {}, rule.inputs)),
       make("span", { class: "place" }, where)),
-    make("pre", { tabindex: 0 }, rule.source));
+    make("pre", {}, rule.source));
 }
 
 function sentFigure([node, input, index]) {

@@ -25,7 +25,7 @@ const boxes = content.nodes.map((node, number) => {
   const step = stepOfNode.get(number);
   const leaf = node.leaf !== undefined;
   const below = leaf ? shapeText(content.leaves[node.leaf].shape)
-    : step === undefined ? "no gradient reaches it" : `step ${step + 1}`;
+    : step === undefined ? "no gradient" : `step ${step + 1}`;
   return draw("g", {
     class: leaf ? "node leaf" : step === undefined ? "node never" : "node",
     transform: `translate(${node.x} ${node.y})`, role: "button", tabindex: "-1",
@@ -41,6 +41,14 @@ const arrows = content.edges.map(([from, to, path]) =>
 byId("nodes").append(...boxes);
 byId("edges").append(...arrows);
 
+/** Gives an element these of the classes that a step may change; most have them already. */
+function dress(element, classes) {
+  if (element.dressed === classes) return;
+  for (const old of element.dressed?.split(" ") ?? []) if (old) element.classList.remove(old);
+  for (const now of classes.split(" ")) if (now) element.classList.add(now);
+  element.dressed = classes;
+}
+
 /** Colours for one step: what is done, whose turn it is, where its gradients go. */
 function colour(current) {
   const reached = new Set(content.steps[current].out.map(([node]) => node));
@@ -48,18 +56,17 @@ function colour(current) {
     const step = stepOfNode.get(number);
     const leaf = content.nodes[number].leaf;
     const done = leaf === undefined ? step < current : sendersOf[leaf].at(-1) <= current;
-    box.classList.toggle("done", done);
-    box.classList.toggle("current", step === current);
-    box.classList.toggle("reached", reached.has(number));
-    if (step === current) box.setAttribute("aria-current", "step");
-    else box.removeAttribute("aria-current");
-    box.setAttribute("tabindex", step === current ? "0" : "-1");
+    dress(box, [done ? "done" : "", step === current ? "current" : "",
+      reached.has(number) ? "reached" : ""].join(" "));
   });
+  picture.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  picture.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
+  boxes[nodeOfStep[current]].setAttribute("aria-current", "step");
+  boxes[nodeOfStep[current]].setAttribute("tabindex", "0");
   content.edges.forEach(([from, to], number) => {
     const step = stepOfNode.get(from);
-    arrows[number].classList.toggle("done", step < current);
     const sent = step === current && reached.has(to);
-    arrows[number].classList.toggle("sent", sent);
+    dress(arrows[number], sent ? "sent" : step < current ? "done" : "");
     if (sent) byId("edges").append(arrows[number]); // above the others
   });
 }

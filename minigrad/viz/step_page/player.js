@@ -16,7 +16,12 @@ function go(step) {
   colour(next);
   showStep(next);
   bringIntoSight(nodeOfStep[next]);
-  byId("spoken").textContent = spoken(next);
+  if (!state.timer) speak();
+}
+
+/** Said at each step by hand; while it plays, only where it stops. */
+function speak() {
+  byId("spoken").textContent = spoken(state.step);
 }
 
 /** A step in a sentence, for those who listen. */
@@ -33,6 +38,7 @@ function spoken(number) {
 // --- playing ---------------------------------------------------------------------------------
 
 function pause() {
+  if (state.timer) speak();
   clearTimeout(state.timer);
   state.timer = 0;
   playButton.classList.remove("playing");

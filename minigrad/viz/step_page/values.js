@@ -162,7 +162,8 @@ function numbersOf(tensor) {
   const box = make("details", {}, make("summary", {}, "the numbers"));
   box.addEventListener("toggle", () => {
     if (box.children.length === 1) {
-      box.append(make("pre", { tabindex: 0 }, tensor.values.map((value) => short(value, 4)).join("  ")));
+      const text = tensor.values.map((value) => short(value, 4)).join("  ");
+      box.append(make("pre", { tabindex: 0, role: "region", "aria-label": "The numbers" }, text));
     }
   });
   return box;
