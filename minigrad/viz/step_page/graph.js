@@ -96,11 +96,13 @@ function zoomMiddle(factor) {
 }
 
 function showAll() {
-  const margin = 32;
-  const [across, down] = [picture.clientWidth - 2 * margin, picture.clientHeight - 2 * margin];
+  const margin = 28;
+  const legend = byId("legend").offsetHeight;
+  const [wide, high] = [picture.clientWidth, picture.clientHeight - legend];
+  const [across, down] = [wide - 2 * margin, high - 2 * margin];
   view.scale = Math.max(SMALLEST, Math.min(across / content.width, down / content.height, 1.4));
-  view.x = (picture.clientWidth - content.width * view.scale) / 2;
-  view.y = (picture.clientHeight - content.height * view.scale) / 2;
+  view.x = (wide - content.width * view.scale) / 2;
+  view.y = (high - content.height * view.scale) / 2;
   place(true);
 }
 
