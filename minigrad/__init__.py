@@ -309,4 +309,4 @@ newaxis = None
 
 keep_freed_memory()
 __getattr__ = missing_in(
-    __name__, later=["backends", "compiler", "distributions", "hub", "jit", "testing"])
+    __name__, later=["backends", "compiler", "distributions", "hub", "jit", "testing", "viz"])
