@@ -1,11 +1,20 @@
-"""Computation graphs, drawn: `save(loss, "graph.svg", parameters=model.named_parameters())`.
+"""Computation graphs, drawn: `save(loss, "graph.svg", model.named_parameters())`.
 
-`step(loss, "backward.html")` plays a backward pass node by node, on a page of its own.
+    draw, save          the graph as a picture
+    tree                the graph as text
+    diff                two graphs laid over each other
+    step                a backward pass as a page, played node by node
+    remember_modules    inside, nodes remember the modules that made them
 """
 
 from __future__ import annotations
 
-from .draw import LayoutUnavailable, draw, layout_engine, save
+from .diff import Diff, Difference, diff
+from .draw import draw, save
+from .layout import LayoutUnavailable, layout_engine
+from .modules import remember_modules
 from .step import step
+from .tree import tree
 
-__all__ = ["LayoutUnavailable", "draw", "layout_engine", "save", "step"]
+__all__ = ["Diff", "Difference", "LayoutUnavailable", "diff", "draw", "layout_engine",
+           "remember_modules", "save", "step", "tree"]

@@ -1,107 +1,119 @@
-"""The graph that backward will walk, as a picture.
+"""`draw(loss)`: the graph that backward will walk, as a picture.
 
-It is read through what any user can read: `grad_fn`, `name()`, `next_functions`, and the `variable`
-of an AccumulateGrad node. So `draw` also works on tensors of real PyTorch. Packages that only a
-picture needs (graphviz, and graphviz-pure where there is no `dot` program) are imported when one is
-drawn.
+    viz.draw(loss).render("graph.svg")              # or .png, .pdf; Jupyter shows draw(loss) itself
+    viz.draw(model, images, depth=1)                # runs the model; its modules drawn as one
+    viz.draw(loss, rules=True, show_saved=True)     # with the derivatives, and what they need
+
+Nothing is touched by it: no saved value is unpacked, no version goes up, and it makes no difference
+whether backward has run (only kind="double" and color="time" run one of their own). Tensors of real
+PyTorch are drawn just the same.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-INK, PAPER = "#1b1f24", "white"
-FILL = {"op": "#eaf2fb", "leaf": "#fdf0d5", "output": "#dff3e4"}
+from . import dot, facts
+from .fold import collapse, deepest, fold_repeats, limit, totals
+from .graph_model import Graph, add_inputs, add_rules, add_saved, place_leaves, read
+from .layout import LayoutUnavailable, check_writable
+from .modules import Call
+from .sources import Source, double, source_of, time_backward
+
+KINDS, COLORS, DIRECTIONS = ("backward", "forward", "double"), ("kind", "bytes", "time"), (
+    "TB", "BT", "LR", "RL")
 
 
-class LayoutUnavailable(RuntimeError):
-    """There is nothing on this machine that could lay a graph out."""
+def draw(x: Any, inputs: Any = None, *, names: Any = None, params: Any = None,
+         kind: str = "backward", direction: str = "TB", depth: int | None = None,
+         fold: bool = True, max_nodes: int | None = 300, rules: bool = False,
+         show_saved: bool = False, color: str = "kind", legend: bool = True) -> Any:
+    """The graph behind a tensor, several tensors, or a module's outputs, as a `graphviz.Digraph`.
 
+    `inputs` are what to call a module with: a tensor, a tuple of arguments, a dict of keywords.
+    `names` (or `params`, or beside a tensor the second argument) name leaves: a dict or pairs, as
+    from `named_parameters()`. Without names the variables of the caller are looked through.
 
-def draw(outputs: Any, parameters: Any = ()) -> Any:
-    """The graph behind one or several tensors, as a `graphviz.Digraph`.
+    `kind`: "backward" draws the recorded nodes, and arrows as gradients go; "forward" the ops under
+    their own names, and arrows as values go; "double" the graph of the gradients, which is walked
+    to differentiate them again. `direction`: values flow from top to bottom ("TB"), "LR", "BT".
 
-    `parameters`: (name, tensor) pairs or a dict, as from `named_parameters()`; they label the
-    leaves. Arrows show how values flow: from the leaves to the outputs.
+    `depth` draws modules as one: those at that depth, and above it those without modules. Which
+    module made a node is known where the module is passed here, or ran in `remember_modules()`.
+    `fold` draws a run of equal modules once. Of more than `max_nodes` (None: no limit), what is far
+    from the outputs is only counted; but where modules are known, they are drawn as one first.
+
+    `rules` writes on each arrow the derivative that sends the gradient back along it. `show_saved`
+    draws the saved values, and the memory behind views. `color` shades ops by the "bytes" they have
+    saved or by the "time" of their backward, which is measured by running it.
     """
-    import graphviz
-
-    names = {id(tensor): name for name, tensor in _pairs(parameters)}
-    picture = graphviz.Digraph(
-        graph_attr={"rankdir": "TB", "bgcolor": PAPER, "nodesep": "0.2", "ranksep": "0.3"},
-        node_attr={"shape": "box", "style": "filled,rounded", "color": INK, "fontcolor": INK,
-                   "fontname": "Helvetica", "fontsize": "11", "height": "0.3"},
-        edge_attr={"color": INK, "arrowsize": "0.6"})
-    seen: set[int] = set()
-    waiting: list[Any] = []
-
-    def visit(node: Any) -> str:
-        """The node's name in the picture; a new one is drawn and put on the list."""
-        key = f"n{id(node)}"
-        if id(node) not in seen:
-            seen.add(id(node))
-            waiting.append(node)
-            leaf = getattr(node, "variable", None)
-            if leaf is None:
-                picture.node(key, _op_name(node), fillcolor=FILL["op"])
-            else:
-                picture.node(key, _leaf_label(leaf, names), fillcolor=FILL["leaf"],
-                             style="filled")
-        return key
-
-    results = outputs if isinstance(outputs, list | tuple) else [outputs]
-    for number, tensor in enumerate(results):
-        picture.node(f"output{number}", f"output\n{_shape(tensor)}", fillcolor=FILL["output"],
-                     style="filled")
-        if tensor.grad_fn is not None:
-            picture.edge(visit(tensor.grad_fn), f"output{number}")
-    while waiting:  # a list, not recursion: graphs are deep
-        node = waiting.pop()
-        for source, _ in node.next_functions:
-            if source is not None:
-                picture.edge(visit(source), f"n{id(node)}")
-    return picture
+    _one_of("kind", kind, KINDS)
+    _one_of("color", color, COLORS)
+    _one_of("direction", direction, DIRECTIONS)
+    try:
+        from .picture import Picture
+    except ImportError:
+        raise LayoutUnavailable(
+            "drawing a graph needs the package graphviz: pip install graphviz graphviz-pure"
+        ) from None
+    variables = sys._getframe(1).f_locals
+    given = names if names is not None else params
+    source = source_of("draw", x, inputs, given, variables)
+    graph, folded, heading = model_of(source, kind, depth, fold, max_nodes, rules, show_saved,
+                                      color == "time")
+    return Picture(dot.body(graph, kind, color, legend, folded),
+                   dot.attributes(direction, kind, heading), graph)
 
 
-def _pairs(parameters: Any) -> Iterable[tuple[str, Any]]:
-    return parameters.items() if hasattr(parameters, "items") else parameters
+def _one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, known))}, not {value!r}")
 
 
-def _op_name(node: Any) -> str:
-    return node.name().removeprefix("torch::autograd::")
+def model_of(source: Source, kind: str, depth: int | None, fold: bool, max_nodes: int | None,
+             rules: bool, show_saved: bool, timed: bool
+             ) -> tuple[Graph, dict[Call, tuple[int, str]], str]:
+    """What will be drawn: the graph, made small enough; which calls stand for several; a line
+    about the whole."""
+    if kind == "double":
+        source, graph = double(source)
+    else:
+        graph = read(source.outputs, source.names)
+    heading = totals(graph)
+    if timed:
+        time_backward(source, graph)
+    if rules:
+        add_rules(graph)
+    if source.inputs:
+        add_inputs(graph, source.names, source.inputs)
+    if show_saved:
+        add_saved(graph, source.names, [tensor for _, tensor in source.outputs])
+    folded: dict[Call, tuple[int, str]] = {}
+    most = deepest(graph)
+    if most:
+        place_leaves(graph)
+        if fold:
+            folded = fold_repeats(graph)
+    if depth is not None:
+        if most:
+            graph = collapse(graph, max(depth, 1), folded)
+    elif max_nodes is not None:
+        whole = graph
+        for level in range(most, 0, -1):
+            if len(graph.vertices) <= max_nodes:
+                break
+            graph = collapse(whole, level, folded)
+    return graph if max_nodes is None else limit(graph, max_nodes), folded, heading
 
 
-def _shape(tensor: Any) -> str:
-    return f"({', '.join(map(str, tensor.shape))})"
-
-
-def _leaf_label(leaf: Any, names: dict[int, str]) -> str:
-    name = names.get(id(leaf))
-    return _shape(leaf) if name is None else f"{name}\n{_shape(leaf)}"
-
-
-def layout_engine() -> str:
-    """The program that lays graphs out: the system's `dot`, else the one of graphviz-pure."""
-    found = shutil.which("dot")
-    if found is None:  # the wheel puts its program beside the interpreter
-        beside = Path(sys.executable).parent
-        found = shutil.which("graphviz-pure", path=str(beside)) or shutil.which("graphviz-pure")
-    if found is None:
-        raise LayoutUnavailable("drawing a graph needs the program `dot` (Graphviz) or the package "
-                                "graphviz-pure: pip install graphviz-pure")
-    return found
-
-
-def save(outputs: Any, path: str | Path, parameters: Any = ()) -> Path:
-    """Draw the graph (see `draw`) into a file; its suffix, .svg or .png, says the format."""
-    engine = layout_engine()
+def save(x: Any, path: str | Path, inputs: Any = None, **options: Any) -> Path:
+    """Draw the graph (see `draw`) into a file; its suffix, .svg, .png, .pdf or .dot, says how."""
     path = Path(path)
-    source = draw(outputs, parameters).source
-    subprocess.run([engine, f"-T{path.suffix.removeprefix('.')}", "-o", str(path)],
-                   input=source, text=True, check=True, capture_output=True)
+    check_writable(path)
+    if inputs is None and not {"names", "params"} & options.keys() and not facts.is_module(x):
+        options["names"] = sys._getframe(1).f_locals
+    picture = draw(x, inputs, **options)
+    picture.render(path)
     return path
