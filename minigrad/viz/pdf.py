@@ -14,7 +14,7 @@ import zlib
 from typing import Any
 
 _MARGIN = 4.0
-_FONTS = ("Helvetica", "Helvetica-Bold", "Courier", "Helvetica-Oblique")
+_FONTS = ("Helvetica", "Helvetica-Bold", "Courier")
 
 
 def pdf_of(laid_out: bytes) -> bytes:
@@ -22,10 +22,12 @@ def pdf_of(laid_out: bytes) -> bytes:
     graph = json.loads(laid_out)
     left, bottom, right, top = (float(each) for each in graph["bb"].split(","))
     page = _Page()
-    parts = [graph, *graph.get("objects", ()), *graph.get("edges", ())]
-    for part in parts:
+    parts = [("graph", graph)]
+    parts += [("cluster" if "bb" in each else "node", each) for each in graph.get("objects", ())]
+    parts += [("edge", each) for each in graph.get("edges", ())]
+    for kind, part in parts:
         for name in ("_draw_", "_hdraw_", "_tdraw_", "_ldraw_", "_hldraw_", "_tldraw_"):
-            page.draw(part.get(name, ()))
+            page.draw(kind, part.get(name, ()))
     box = f"{left - _MARGIN} {bottom - _MARGIN} {right + _MARGIN} {top + _MARGIN}"
     fonts = " ".join(f"/F{number} {number + 4} 0 R" for number in range(len(_FONTS)))
     content = zlib.compress("\n".join(page.lines).encode("cp1252", "replace"))
@@ -58,9 +60,12 @@ class _Page:
 
     def __init__(self) -> None:
         self.lines: list[str] = ["1 j 1 J"]
-        self.size, self.font, self.color = 10.0, 0, "0 0 0"
+        self.size, self.face, self.color = 10.0, "Helvetica", "0 0 0"
+        self.kind = ""
+        self.bold: dict[str, bool] = {}  # said only when it changes, for each kind on its own
 
-    def draw(self, operations: Any) -> None:
+    def draw(self, kind: str, operations: Any) -> None:
+        self.kind = kind
         self.lines.append("[] 0 d 1 w")
         for operation in operations:
             self.one(operation["op"], operation)
@@ -74,11 +79,9 @@ class _Page:
         elif op == "S":
             self.style(operation["style"])
         elif op == "F":
-            self.size, face = operation["size"], operation["face"]
-            self.font = (2 if "Courier" in face or "Mono" in face else
-                         1 if "Bold" in face else 3 if "Oblique" in face else 0)
+            self.size, self.face = operation["size"], operation["face"]
         elif op == "t":
-            self.font |= operation["fontchar"] & 1  # bold
+            self.bold[self.kind] = bool(operation["fontchar"] & 1)
         elif op in "pPL":
             self.path(operation["points"], straight=True,
                       end={"p": "s", "P": "b", "L": "S"}[op])
@@ -118,10 +121,9 @@ class _Page:
         words = operation["text"]
         for letter in "\\()":
             words = words.replace(letter, "\\" + letter)
-        self.lines.append(f"BT /F{self.font} {self.size} Tf {self.color} rg {start:.2f} {y:.2f} Td "
+        font = 2 if "Courier" in self.face else int(self.bold.get(self.kind, False))
+        self.lines.append(f"BT /F{font} {self.size} Tf {self.color} rg {start:.2f} {y:.2f} Td "
                           f"({words}) Tj ET")
-        if self.font == 1:
-            self.font = 0
 
 
 def _rgb(color: str) -> str:
