@@ -34,7 +34,7 @@ def trained(torch, steps=5):
 def test_a_history_is_torchs():
     import torch
 
-    (model, ours), (_, theirs) = trained(candidate()), trained(torch)
+    (_, ours), (_, theirs) = trained(candidate()), trained(torch)
     for name in ("values", "rates", "gradients", "updates", "dead"):
         a, b = getattr(ours, name), getattr(theirs, name)
         assert list(a) == list(b)
