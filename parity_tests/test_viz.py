@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zlib
 from collections import Counter
 
@@ -17,6 +18,7 @@ from minigrad import viz
 from minigrad.viz import layout
 from minigrad.viz.pdf import pdf_of
 from parity_tests.harness import candidate
+from parity_tests.speed.pictures import deep_gpt, gpt
 
 
 def model_and_loss(torch):
@@ -231,50 +233,6 @@ def test_a_run_leaves_the_model_and_the_random_numbers():
 
 # --- modules, repeats, limits --------------------------------------------------------------------
 
-def gpt(torch, blocks=12, width=16, heads=2):
-    """A small GPT of the usual make."""
-    nn = torch.nn
-
-    class Attention(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-
-        def forward(self, x):
-            b, t, c = x.shape
-            q, k, v = (each.view(b, t, heads, c // heads).transpose(1, 2)
-                       for each in self.qkv(x).split(c, 2))
-            weights = ((q @ k.transpose(-2, -1)) * (c // heads) ** -0.5).softmax(-1)
-            return self.out((weights @ v).transpose(1, 2).reshape(b, t, c))
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.norm1, self.attention = nn.LayerNorm(width), Attention()
-            self.norm2 = nn.LayerNorm(width)
-            self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(),
-                                     nn.Linear(4 * width, width))
-
-        def forward(self, x):
-            x = x + self.attention(self.norm1(x))
-            return x + self.mlp(self.norm2(x))
-
-    class GPT(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.tokens = nn.Embedding(11, width)
-            self.blocks = nn.ModuleList([Block() for _ in range(blocks)])
-            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 11, bias=False)
-
-        def forward(self, indices):
-            x = self.tokens(indices)
-            for block in self.blocks:
-                x = block(x)
-            return self.head(self.norm(x))
-
-    return GPT(), torch.arange(10).reshape(2, 5)
-
-
 @pytest.mark.parametrize("library", ["minigrad", "torch"])
 def test_equal_modules_are_drawn_once(library):
     model, indices = gpt(pytest.importorskip(library))
@@ -324,6 +282,24 @@ def test_a_big_graph_is_collapsed_and_then_counted():
     assert "80 more" not in titles(picture).values() and len(picture.model.vertices) == 21
     assert any(title.endswith(" more") for title in titles(picture).values())
     assert "MulBackward0 ×" in picture.source
+
+
+def test_big_graphs_are_drawn_in_reasonable_time(tmp_path):
+    """Generous bounds against what grows with the square; `python -m parity_tests.speed
+    picture_folded picture_text` measures."""
+    torch = candidate()
+    model, indices = deep_gpt(torch)
+    start = time.perf_counter()
+    picture = viz.draw(model, indices, depth=1)
+    picture.render(str(tmp_path / "gpt.svg"))
+    assert time.perf_counter() - start < 50
+    assert "2,995 ops" in picture.source
+    y = x = torch.ones(1, requires_grad=True)
+    for _ in range(10_000):
+        y = y * x
+    start = time.perf_counter()
+    assert viz.draw(y, max_nodes=None).source.count("<b>MulBackward0</b>") == 10_000
+    assert time.perf_counter() - start < 10
 
 
 # --- files ---------------------------------------------------------------------------------------

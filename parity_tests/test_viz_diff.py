@@ -6,7 +6,7 @@ import pytest
 
 from minigrad import viz
 from parity_tests.harness import candidate
-from parity_tests.test_viz import gpt
+from parity_tests.speed.pictures import gpt
 
 
 def _parameters(torch, *shapes):
@@ -68,6 +68,22 @@ def normalised(torch):
     return nn.functional.mse_loss(model(torch.arange(20.).reshape(5, 4)), torch.ones(5, 2))
 
 
+def layers_of_images(torch):
+    nn = torch.nn
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True),
+                          nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2))
+    return model(torch.arange(128.).reshape(2, 1, 8, 8)).sum()
+
+
+def layers_of_sequences(torch):
+    return torch.nn.LSTM(3, 4)(torch.ones(5, 2, 3))[0].sum()
+
+
+def transformer(torch):
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    return layer(torch.ones(2, 3, 8)).sum()
+
+
 def language_model(torch):
     model, indices = gpt(torch, blocks=3)
     return torch.nn.functional.cross_entropy(model(indices).flatten(0, 1), indices.flatten())
@@ -103,7 +119,7 @@ def second_order(torch):
 
 
 MODELS = [mlp, cnn, attention, recurrent, lstm_by_hand, writes_through_views, normalised,
-          language_model, own_function, indexing_and_shared_nodes, second_order]
+          layers_of_images, layers_of_sequences, transformer, language_model, own_function, indexing_and_shared_nodes, second_order]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

@@ -148,15 +148,13 @@ def rule_body(rule: Rule) -> str:
 
 # --- shapes --------------------------------------------------------------------------------------
 
-def shapes_of(node: Any) -> dict[int, str]:
-    """A PyTorch node's outputs. Those of minigrad's nodes stand on the edges that lead to them."""
-    return {number: describe(each.shape, each.dtype)
-            for number, each in enumerate(getattr(node, "_input_metadata", ()) or ())}
-
-
-def edge_shape(node: Any, slot: int) -> str:
-    edge = node.edges[slot] if isinstance(node, Node) else None
-    return "" if edge is None else describe(edge[2], edge[3].name)
+def edge_shape(node: Any, slot: int, source: Any, output: int) -> str:
+    """What goes along an edge. minigrad notes it there, PyTorch at the node that made it."""
+    if isinstance(node, Node):
+        edge: Any = node.edges[slot]
+        return describe(edge[2], edge[3].name)
+    outputs = getattr(source, "_input_metadata", None) or ()
+    return describe(outputs[output].shape, outputs[output].dtype) if output < len(outputs) else ""
 
 
 # --- saved values --------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def read(outputs: Sequence[tuple[str, Any]], names: dict[int, str] | None = None
                 source = visit(source_node)
                 graph.arrows.append(Arrow(source, head, slot, output))
                 if output not in source.shapes:
-                    shape = facts.edge_shape(node, slot)
+                    shape = facts.edge_shape(node, slot, source_node, output)
                     if shape:
                         source.shapes[output] = shape
     return graph
@@ -130,9 +130,8 @@ def _vertex(graph: Graph, node: Any, names: dict[int, str]) -> Vertex:
         calls = _calls(node)
         saved = facts.saved_of(node)
         return graph.add(
-            "op", facts.title_of(node), node=node, shapes=facts.shapes_of(node), saved=saved,
-            saved_bytes=sum(each.bytes for each in saved or ()), calls=calls,
-            born=node._sequence_nr())
+            "op", facts.title_of(node), node=node, saved=saved, calls=calls,
+            saved_bytes=sum(each.bytes for each in saved or ()), born=node._sequence_nr())
     leaf = node.variable
     square = facts.gradient_square(leaf)
     return graph.add(

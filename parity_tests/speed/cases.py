@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parity_tests.speed.models import MODELS
+from parity_tests.speed.pictures import PICTURES
 
 CHAIN_LENGTH = 100
 FOUR = [0.5, -1.0, 2.0, 0.1]
@@ -171,4 +172,4 @@ CASES: dict[str, Callable[[Any], Callable]] = {
         chain_constants, chain_scalars, chain_leaves, mlp_step, transformer_step, adamw_step,
         adamw_step_of_50, softmax, layer_norm, gelu, cross_entropy, data_epoch,
     )
-} | MODELS
+} | MODELS | PICTURES
