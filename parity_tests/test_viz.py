@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import subprocess
@@ -162,6 +163,25 @@ def test_shades_by_bytes_and_by_time():
     assert all(v.seconds > 0 for v in picture.model.vertices if v.kind == "op")
     assert "time of its backward" in picture.source
     loss.backward()  # nothing has been freed by it
+
+
+def test_any_name_can_be_drawn(tmp_path):
+    x = candidate().ones(2, requires_grad=True)
+    y = x.sin()
+    for name in ('we"ird\\', "two\nlines", "<b>", "&amp;", "ß→λ", 7):
+        for text in (viz.draw(y, {name: x}).source,
+                     viz.save(y, tmp_path / "graph.dot", {name: x}).read_text()):
+            assert str(name).partition("\n")[0].encode() in html.unescape(
+                layout.lay_out(text, "svg").decode()).encode()
+
+
+def test_a_file_has_the_names_of_the_callers_variables(tmp_path):
+    x = candidate().ones(2, requires_grad=True)
+    result = x.sin()
+    text = viz.save(result, tmp_path / "graph.dot").read_text()
+    assert "<b>result</b>" in text and "<b>x</b>" in text
+    body = text[text.index("\tn0"):]
+    assert body == viz.draw(result).source[viz.draw(result).source.index("\tn0"):]
 
 
 def test_every_direction_and_html_in_names():
@@ -397,12 +417,14 @@ def bad_inputs():
         (lambda: viz.draw(constant, kind="double"), RuntimeError, "gradients are constants"),
         (lambda: viz.draw(used, kind="sideways"), ValueError, "kind is one of"),
         (lambda: viz.draw(used, direction="up"), ValueError, "direction is one of"),
+        (lambda: viz.draw(used, "name"), TypeError, "names are a dict or pairs"),
+        (lambda: viz.draw(used, depth=0), ValueError, "depth is a number from 1 on"),
         (lambda: viz.tree(3), TypeError, r"tree\(\) takes a tensor"),
         (lambda: viz.diff(used, np.ones(2)), TypeError, r"diff\(\) takes a tensor"),
     ]
 
 
-@pytest.mark.parametrize("number", range(16))
+@pytest.mark.parametrize("number", range(18))
 def test_bad_input_is_one_clear_line(number):
     call, kind, words = bad_inputs()[number]
     with pytest.raises(kind, match=words) as caught:
@@ -410,13 +432,14 @@ def test_bad_input_is_one_clear_line(number):
     assert "\n" not in str(caught.value)
 
 
-def test_without_the_package(monkeypatch):
+def test_without_the_package(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "graphviz", None)
     monkeypatch.delitem(sys.modules, "minigrad.viz.picture", raising=False)
     _, loss = model_and_loss(candidate())
     with pytest.raises(viz.LayoutUnavailable, match="pip install graphviz"):
         viz.draw(loss)
     assert "AddmmBackward0" in viz.tree(loss)
+    assert b"<svg" in viz.save(loss, tmp_path / "graph.svg").read_bytes()  # which can do without
 
 
 def test_minigrad_imports_nothing_for_it():

@@ -119,7 +119,8 @@ def second_order(torch):
 
 
 MODELS = [mlp, cnn, attention, recurrent, lstm_by_hand, writes_through_views, normalised,
-          layers_of_images, layers_of_sequences, transformer, language_model, own_function, indexing_and_shared_nodes, second_order]
+          layers_of_images, layers_of_sequences, transformer, language_model, own_function,
+          indexing_and_shared_nodes, second_order]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

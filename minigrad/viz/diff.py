@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import dot, facts
+from .draw import picture_class
 from .fold import limit
 from .graph_model import Arrow, Graph, Vertex, read
-from .layout import LayoutUnavailable
 from .sources import source_of
 
 _SHOWN = 20  # that many differences are told in words
@@ -250,11 +250,7 @@ def _words(vertex: Vertex) -> str:
 # --- the picture ---------------------------------------------------------------------------------
 
 def _picture(found: Diff, direction: str, max_nodes: int | None) -> Any:
-    try:
-        from .picture import Picture
-    except ImportError:
-        raise LayoutUnavailable("drawing a graph needs the package graphviz: pip install graphviz "
-                                "graphviz-pure") from None
+    Picture = picture_class()
     graph = Graph(outputs=found.a.outputs)
     image = {b: a for a, b in found.partners.items()}
     for vertex in found.a.vertices:
@@ -273,8 +269,8 @@ def _picture(found: Diff, direction: str, max_nodes: int | None) -> Any:
     if max_nodes is not None:
         graph = limit(graph, max_nodes)
     heading = str(found).partition("\n")[0]
-    return Picture(dot.body(graph, "backward", "kind", True, {}),
-                   dot.attributes(direction, "backward", heading), graph)
+    return Picture.of(dot.body(graph, "backward", "kind", True, {}),
+                      dot.attributes(direction, "backward", heading), graph)
 
 
 def _ends(arrow: Arrow, image: dict[Vertex, Vertex]) -> tuple[Vertex, Vertex, int, int]:

@@ -50,6 +50,20 @@ def attributes(direction: str, kind: str, heading: str) -> dict[str, dict[str, s
                       "fontsize": "8.5", "fontcolor": "#8a3f00", **back}}
 
 
+def text(statements: list[str], attributes: dict[str, dict[str, str]]) -> str:
+    """The whole DOT text, as the package graphviz would write it."""
+    def of(kind: str) -> str:
+        pairs = (f'{name}="{_quoted(value)}"' for name, value in attributes[kind].items())
+        return f"\t{kind.removesuffix('_attr')} [{' '.join(pairs)}]\n"
+
+    return f"digraph {{\n{''.join(map(of, attributes))}{''.join(statements)}}}\n"
+
+
+def _quoted(words: str) -> str:
+    """Words between quotation marks; as in HTML, for Graphviz reads entities everywhere."""
+    return escape(words).replace("\\", "\\\\").replace("\n", " ")
+
+
 def body(graph: Graph, kind: str, color: str, legend: bool,
          folded: dict[Call, tuple[int, str]]) -> list[str]:
     """The statements of the picture, one a line."""
@@ -100,7 +114,7 @@ def _node(vertex: Vertex, kind: str, shade: _Shade) -> str:
     title = escape(_title(vertex, kind))
     if vertex.kind not in ("saved", "input", "rest"):
         title = f"<b>{title}</b>"
-    tooltip = escape(" | ".join([_title(vertex, kind), *details]), quote=True)
+    tooltip = _quoted(" | ".join([_title(vertex, kind), *details]))
     return (f'{vertex.key} [label=<{title}{small}> fillcolor="{fill}" color="{border}" '
             f'{more}{dark} tooltip="{tooltip}"]')
 
@@ -142,7 +156,7 @@ def _edge(arrow: Arrow, kind: str) -> str:
     if arrow.rule:
         text = arrow.rule if len(arrow.rule) <= 60 else arrow.rule[:59] + "…"
         more.append(f'label=<&nbsp;{escape(text)}> '
-                    f'tooltip="{escape(arrow.rule, quote=True)}"')
+                    f'tooltip="{_quoted(arrow.rule)}"')
     if arrow.side:
         more.append(f'color="{LOOKS[arrow.side][1]}" penwidth="1.6"'
                     + (' style="dashed"' if arrow.side == "b" else ""))

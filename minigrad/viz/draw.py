@@ -12,13 +12,15 @@ PyTorch are drawn just the same.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import dot, facts
+from . import dot
 from .fold import collapse, deepest, fold_repeats, limit, totals
 from .graph_model import Graph, add_inputs, add_rules, add_saved, place_leaves, read
-from .layout import LayoutUnavailable, check_writable
+from .layout import LayoutUnavailable, check_writable, write_picture
 from .modules import Call
 from .sources import Source, double, source_of, time_backward
 
@@ -49,71 +51,96 @@ def draw(x: Any, inputs: Any = None, *, names: Any = None, params: Any = None,
     draws the saved values, and the memory behind views. `color` shades ops by the "bytes" they have
     saved or by the "time" of their backward, which is measured by running it.
     """
-    _one_of("kind", kind, KINDS)
-    _one_of("color", color, COLORS)
-    _one_of("direction", direction, DIRECTIONS)
+    given = names if names is not None else params
+    options = Options(kind, direction, depth, fold, max_nodes, rules, show_saved, color, legend)
+    Picture = picture_class()
+    return Picture.of(*_drawn(x, inputs, given, sys._getframe(1).f_locals, options))
+
+
+def save(x: Any, path: str | Path, inputs: Any = None, *, names: Any = None, params: Any = None,
+         **options: Any) -> Path:
+    """Draw the graph into a file; its suffix, .svg, .png, .pdf or .dot, says how. See `draw`."""
+    path = Path(path)
+    check_writable(path)
+    body, attributes, _ = _drawn(x, inputs, names if names is not None else params,
+                                 sys._getframe(1).f_locals, Options(**options))
+    return write_picture(dot.text(body, attributes), path)
+
+
+@dataclass
+class Options:
+    """How to draw; see `draw`."""
+
+    kind: str = "backward"
+    direction: str = "TB"
+    depth: int | None = None
+    fold: bool = True
+    max_nodes: int | None = 300
+    rules: bool = False
+    show_saved: bool = False
+    color: str = "kind"
+    legend: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("kind", self.kind, KINDS), ("color", self.color, COLORS),
+                                   ("direction", self.direction, DIRECTIONS)):
+            if value not in known:
+                raise ValueError(f"{name} is one of {', '.join(map(repr, known))}, not {value!r}")
+        for name, number in (("depth", self.depth), ("max_nodes", self.max_nodes)):
+            if number is not None and (not isinstance(number, int) or number < 1):
+                raise ValueError(f"{name} is a number from 1 on, or None, not {number!r}")
+
+
+def picture_class() -> Any:
+    """Picture, or one line that says which package is missing."""
     try:
         from .picture import Picture
     except ImportError:
-        raise LayoutUnavailable(
-            "drawing a graph needs the package graphviz: pip install graphviz graphviz-pure"
-        ) from None
-    variables = sys._getframe(1).f_locals
-    given = names if names is not None else params
-    source = source_of("draw", x, inputs, given, variables)
-    graph, folded, heading = model_of(source, kind, depth, fold, max_nodes, rules, show_saved,
-                                      color == "time")
-    return Picture(dot.body(graph, kind, color, legend, folded),
-                   dot.attributes(direction, kind, heading), graph)
+        raise LayoutUnavailable("drawing a graph needs the package graphviz: pip install graphviz "
+                                "graphviz-pure") from None
+    return Picture
 
 
-def _one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is one of {', '.join(map(repr, known))}, not {value!r}")
+def _drawn(x: Any, inputs: Any, names: Any, variables: Mapping[str, Any], options: Options
+           ) -> tuple[list[str], dict[str, dict[str, str]], Graph]:
+    """The DOT statements, what holds for the whole picture, and what it shows."""
+    source = source_of("draw", x, inputs, names, variables)
+    graph, folded, heading = _model_of(source, options)
+    return (dot.body(graph, options.kind, options.color, options.legend, folded),
+            dot.attributes(options.direction, options.kind, heading), graph)
 
 
-def model_of(source: Source, kind: str, depth: int | None, fold: bool, max_nodes: int | None,
-             rules: bool, show_saved: bool, timed: bool
-             ) -> tuple[Graph, dict[Call, tuple[int, str]], str]:
+def _model_of(source: Source, options: Options
+              ) -> tuple[Graph, dict[Call, tuple[int, str]], str]:
     """What will be drawn: the graph, made small enough; which calls stand for several; a line
     about the whole."""
-    if kind == "double":
+    if options.kind == "double":
         source, graph = double(source)
     else:
         graph = read(source.outputs, source.names)
     heading = totals(graph)
-    if timed:
+    if options.color == "time":
         time_backward(source, graph)
-    if rules:
+    if options.rules:
         add_rules(graph)
     if source.inputs:
         add_inputs(graph, source.names, source.inputs)
-    if show_saved:
+    if options.show_saved:
         add_saved(graph, source.names, [tensor for _, tensor in source.outputs])
     folded: dict[Call, tuple[int, str]] = {}
-    most = deepest(graph)
-    if most:
+    levels = deepest(graph)
+    if levels:
         place_leaves(graph)
-        if fold:
+        if options.fold:
             folded = fold_repeats(graph)
-    if depth is not None:
-        if most:
-            graph = collapse(graph, max(depth, 1), folded)
-    elif max_nodes is not None:
+    if options.depth is not None:
+        graph = collapse(graph, options.depth, folded) if levels else graph
+    elif options.max_nodes is not None:
         whole = graph
-        for level in range(most, 0, -1):
-            if len(graph.vertices) <= max_nodes:
+        for level in range(levels, 0, -1):
+            if len(graph.vertices) <= options.max_nodes:
                 break
             graph = collapse(whole, level, folded)
-    return graph if max_nodes is None else limit(graph, max_nodes), folded, heading
-
-
-def save(x: Any, path: str | Path, inputs: Any = None, **options: Any) -> Path:
-    """Draw the graph (see `draw`) into a file; its suffix, .svg, .png, .pdf or .dot, says how."""
-    path = Path(path)
-    check_writable(path)
-    if inputs is None and not {"names", "params"} & options.keys() and not facts.is_module(x):
-        options["names"] = sys._getframe(1).f_locals
-    picture = draw(x, inputs, **options)
-    picture.render(path)
-    return path
+    if options.max_nodes is not None:
+        graph = limit(graph, options.max_nodes)
+    return graph, folded, heading

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +45,14 @@ def is_module(thing: Any) -> bool:
 
 def named(given: Any) -> dict[int, str]:
     """What tensors are called, by their id: from a dict or pairs, modules among the values."""
-    pairs: Iterable = given.items() if hasattr(given, "items") else given
+    try:
+        pairs = [(str(name), value)
+                 for name, value in (given.items() if hasattr(given, "items") else given)]
+    except (TypeError, ValueError):
+        raise TypeError("names are a dict or pairs of a name and a tensor, as from "
+                        f"model.named_parameters(), not {type(given).__name__}") from None
     found: dict[int, str] = {}
-    for name, value in list(pairs):
+    for name, value in pairs:
         if is_tensor(value):
             found.setdefault(id(value), name)
         elif is_module(value):

@@ -20,10 +20,13 @@ class Picture(graphviz.Digraph):
     `model` is what was drawn, as data (graph_model.Graph).
     """
 
-    def __init__(self, body: list[str], attributes: dict, model: Graph) -> None:
-        super().__init__(**attributes)
-        self.body += body
-        self.model = model
+    model: Graph
+
+    @classmethod
+    def of(cls, body: list[str], attributes: dict, model: Graph) -> Picture:
+        picture = cls(body=body, **attributes)
+        picture.model = model
+        return picture
 
     def render(self, filename: Any = None, directory: Any = None, view: bool = False,
                cleanup: bool = False, format: str | None = None, *args: Any,
