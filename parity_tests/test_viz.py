@@ -302,6 +302,8 @@ def test_a_big_graph_is_collapsed_and_then_counted():
     assert "80 more" not in titles(picture).values() and len(picture.model.vertices) == 21
     assert any(title.endswith(" more") for title in titles(picture).values())
     assert "MulBackward0 ×" in picture.source
+    many = viz.draw([x * number for number in range(50)], max_nodes=10).model.vertices
+    assert len(many) == 11 and many[-1].kind == "rest"
 
 
 def test_big_graphs_are_drawn_in_reasonable_time(tmp_path):

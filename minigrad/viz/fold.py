@@ -200,7 +200,7 @@ def limit(graph: Graph, most: int) -> Graph:
     if len(graph.vertices) <= most:
         return graph
     into = graph.into()
-    kept = dict.fromkeys(graph.outputs)
+    kept = dict.fromkeys(graph.outputs[:max(most // 2, 1)])
     layer = list(kept)
     while layer and len(kept) < most:
         layer = list(dict.fromkeys(arrow.tail for vertex in layer for arrow in into[vertex]
