@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 
-from .draw import LayoutUnavailable, layout_engine
+from .layout import LayoutUnavailable, layout_engine
 
 GAP, LAYER_GAP, LANE_GAP = 22, 46, 7
 # Graphviz is slow where arrows pass many layers, as those to a parameter that each step of a
