@@ -21,6 +21,7 @@ from torch.testing._internal.opinfo.core import BinaryUfuncInfo, UnaryUfuncInfo
 
 from parity_tests import harness
 from parity_tests.compare import dtype_name, to_numpy
+from parity_tests.gauge import Run, determined
 from parity_tests.harness import candidate
 from parity_tests.out_of_scope import is_out_of_scope
 
@@ -245,28 +246,41 @@ def _place() -> str:
 
 
 def _tensor(lib: Any, value: torch.Tensor, known: dict) -> Any:
-    """The candidate's copy: the numbers of the whole storage, seen through the same strides."""
+    """The candidate's copy: the numbers of the whole storage, seen through the same strides.
+
+    Samples are made without recording: where torch's own is a view of a leaf, it says that it
+    requires a gradient but leads to no leaf. So does the copy, made in the same way.
+    """
     plain = value.detach()
     if plain.is_conj() or plain.is_neg() or plain._is_zerotensor():
         plain = plain.clone()
         known[id(plain)] = plain, None  # it stays alive, so no other gets its memory
     memory = plain.untyped_storage().data_ptr(), plain.dtype
-    if plain.numel() and memory in known:
-        tensor = known[memory].detach().as_strided(
-            plain.shape, plain.stride(), plain.storage_offset())
-        return tensor.requires_grad_(value.requires_grad)
     size = plain.untyped_storage().nbytes() // plain.itemsize
     whole = plain.is_contiguous() and size == plain.numel()
-    # A copy of its own: torch never resizes memory again that NumPy has seen.
-    numbers = (plain if whole else plain.as_strided((size,), (1,), 0)).clone()
-    tensor = lib.tensor(to_numpy(numbers))
-    if dtype_name(plain) == "bfloat16":
-        tensor = tensor.to(lib.bfloat16)
-    tensor = tensor.to(_place())
+    if plain.numel() and memory in known:
+        tensor, whole = known[memory].detach(), False
+    else:
+        # A copy of its own: torch never resizes memory again that NumPy has seen.
+        numbers = (plain if whole else plain.as_strided((size,), (1,), 0)).clone()
+        tensor = lib.tensor(to_numpy(numbers))
+        if dtype_name(plain) == "bfloat16":
+            tensor = tensor.to(lib.bfloat16)
+        tensor = tensor.to(_place())
+    if _leads_nowhere(value):
+        tensor.requires_grad_()
+        with lib.no_grad():
+            return tensor.as_strided(plain.shape, plain.stride(), plain.storage_offset())
     if not whole:
         tensor = tensor.as_strided(plain.shape, plain.stride(), plain.storage_offset())
     known[memory] = tensor
     return tensor.requires_grad_(value.requires_grad)
+
+
+def _leads_nowhere(value: torch.Tensor) -> bool:
+    if not (value.requires_grad and value.is_leaf and value._is_view()):
+        return False
+    return value.view_as(value).grad_fn.next_functions[0][0] is None
 
 
 # -------------------------------------------------------------------------------------------------
@@ -279,8 +293,8 @@ def random_like(tensors, requires_grad=False):
             .requires_grad_(requires_grad) for tensor in tensors]
 
 
-def tangents(lib: Any, function: Callable, sample: Any, known: dict) -> Any:
-    """The tangents of the outputs in `lib`, or what it raised."""
+def tangents(op: Any, lib: Any, function: Callable, sample: Any, known: dict) -> Any:
+    """The tangents of the outputs in `lib`, as far as they are determined, or what it raised."""
     arguments = [(sample.input, *sample.args), sample.kwargs]
     moving = [tensor for tensor in flat(arguments) if tensor.requires_grad]
     given = [tensor.detach() for tensor in moving], random_like(moving)
@@ -297,7 +311,8 @@ def tangents(lib: Any, function: Callable, sample: Any, known: dict) -> Any:
             if lib is torch:
                 return error
             raise
-        return [lib.autograd.forward_ad.unpack_dual(each).tangent for each in flat(result)]
+        found = determined(op, Run(lib, result, [args, kwargs]))
+        return [lib.autograd.forward_ad.unpack_dual(each).tangent for each in flat(found)]
 
 
 def replaced(nest: Any, old: list, new: list) -> Any:
