@@ -164,6 +164,7 @@ from .ops.joining import (
 )
 from .ops.linalg_norm import frobenius_norm, norm, norm_except_dim, nuclear_norm
 from .ops.linalg_products import chain_matmul, cross, matrix_power, vander
+from .ops.linear import matmul
 from .ops.lu import (
     lu, lu_solve, lu_unpack,
 )
@@ -171,7 +172,7 @@ from .ops.margin_loss import (
     cosine_similarity, pairwise_distance,
 )
 from .ops.matmul import (
-    addbmm, addmm, addmv, addr, baddbmm, bmm, dot, ger, matmul, mm, mv, outer, vdot,
+    addbmm, addmm, addmv, addr, baddbmm, bmm, dot, ger, mm, mv, outer, vdot,
 )
 from .ops.matrix_exp import matrix_exp
 from .ops.max_pooling import (

@@ -17,10 +17,10 @@ from .ops.linalg_products import linalg_cross as cross
 from .ops.linalg_products import linalg_diagonal as diagonal
 from .ops.linalg_products import linalg_vander as vander
 from .ops.linalg_products import matrix_power, multi_dot, vecdot
+from .ops.linear import matmul
 from .ops.lu import linalg_lu as lu
 from .ops.lu import linalg_lu_solve as lu_solve
 from .ops.lu import lu_factor, lu_factor_ex
-from .ops.matmul import matmul
 from .ops.matrix_exp import linalg_matrix_exp as matrix_exp
 from .ops.pseudo_inverse import matrix_rank, pinv
 from .ops.qr import householder_product

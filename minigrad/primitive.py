@@ -321,10 +321,12 @@ def _general(op: Op) -> Callable:
 
 def run(op: Op, inputs: tuple, values: dict) -> Any:
     """Call the kernel on converted arrays, then wrap or record what it returns."""
-    if values and isinstance(out := values.get("out"), TensorBase | tuple):
+    if "out" in values:
         rest = {name: value for name, value in values.items() if name != "out"}
-        return write_into(out, op.name, op.check_out, functools.partial(run, op),
-                          (inputs, rest), {}, differentiable=bool(op.rules))
+        if values["out"] is not None:
+            return write_into(values["out"], op.name, op.check_out, functools.partial(run, op),
+                              (inputs, rest), {}, differentiable=bool(op.rules))
+        values = rest
     if op.refuse is not None:
         op.refuse(inputs)
     if op.number_form is not None and not isinstance(inputs[-1], TensorBase):
@@ -377,8 +379,8 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
                           array.dtype))
             wanted += bit
         elif tensor.requires_grad:
-            edges.append(edge_of(tensor))
-            wanted += bit
+            edges.append(edge_of(tensor))  # None if the view was made without recording:
+            wanted += bit if edges[-1] is not None else bit << 64  # then the plan is another one
         else:
             edges.append(None)
         bit += bit

@@ -33,6 +33,7 @@ from .ops import (
     integers,
     linalg_norm,
     linalg_products,
+    linear,
     matmul_inplace,
     native_signatures,
     parts,
@@ -466,7 +467,7 @@ class Tensor(TensorBase):
     scatter, scatter_ = scatter.scatter, scatter.scatter_
 
     # --- matrix products
-    matmul, mm, bmm, mv = ops_matmul.matmul, ops_matmul.mm, ops_matmul.bmm, ops_matmul.mv
+    matmul, mm, bmm, mv = linear.matmul, ops_matmul.mm, ops_matmul.bmm, ops_matmul.mv
     dot, vdot, outer, ger = ops_matmul.dot, ops_matmul.vdot, ops_matmul.outer, ops_matmul.ger
     inner, trace, kron = products.inner, products.trace, products.kron
     addmm, addmm_ = ops_matmul.addmm, matmul_inplace.addmm_
@@ -476,10 +477,10 @@ class Tensor(TensorBase):
     baddbmm, baddbmm_ = ops_matmul.baddbmm, matmul_inplace.baddbmm_
     matrix_power, cross = linalg_products.matrix_power, linalg_products.cross
     matrix_exp, pinverse = ops_matrix_exp.matrix_exp, pseudo_inverse.pinverse
-    __matmul__ = operator(ops_matmul.matmul)
+    __matmul__ = operator(linear.matmul)
 
     def __rmatmul__(self, other):
-        return ops_matmul.matmul(other, self)
+        return linear.matmul(other, self)
 
 
     # --- matrix factorisations

@@ -82,6 +82,7 @@ from ..ops.embedding_bag import bag_of_embeddings as embedding_bag
 from ..ops.exponential_units import celu, elu, selu
 from ..ops.grid_sampling import affine_grid, grid_sample
 from ..ops.interpolation import interpolate, upsample, upsample_bilinear, upsample_nearest
+from ..ops.linear import linear
 from ..ops.local_response_norm import local_response_norm
 from ..ops.loss import (
     cross_entropy,
@@ -102,7 +103,6 @@ from ..ops.margin_loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from ..ops.matmul import linear
 from ..ops.max_pooling import (
     max_pool1d,
     max_pool1d_with_indices,

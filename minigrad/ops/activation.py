@@ -11,7 +11,7 @@ from ..autocast_rules import autocasts
 from ..core import wrap
 from ..device import host, move
 from ..inplace import inplace as in_place
-from ..out import check_found, takes_out
+from ..out import check_found, check_scalar, takes_out
 from ..primitive import derivative, no_kernel, primitive
 from ..random_streams import default_generator
 from ..type_info import finfo
@@ -345,12 +345,18 @@ def mish(input: Any, inplace: bool = False) -> Any:
 
 
 @primitive(name="log_sigmoid")
-def logsigmoid(xp, input):
+def _logsigmoid(xp, input):
     r"""$\ln\sigma(a) = \min(a, 0) - \ln(1 + e^{-|a|})$."""
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
 
 
-derivative(logsigmoid, input=lambda g, input: g * (-input).sigmoid())
+derivative(_logsigmoid, input=lambda g, input: g * (-input).sigmoid())
+
+
+@takes_out(name="log_sigmoid", check=check_scalar, warns=False)
+def logsigmoid(input: Any) -> Any:
+    r"""$\ln\sigma(a)$, without overflow."""
+    return _logsigmoid(input)
 
 
 @primitive(name="glu")

@@ -318,14 +318,22 @@ derivative(_lerp,
     weight=lambda g, input, end: g * (end - input).conj())
 
 
-@takes_out(casts=True)
-def lerp(input: Any, end: Any, weight: Any) -> Any:
+def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     """The point between `input` (weight 0) and `end` (weight 1)."""
+    by_tensor = isinstance(weight, TensorBase)
+    return (_lerp_by_tensor if by_tensor else _lerp_by_number)(input, end, weight, out=out)
+
+
+def _lerp_between(input: Any, end: Any, weight: Any) -> Any:
     if input.dtype is not end.dtype:
         raise RuntimeError(f"expected dtype {input.dtype.name} for `end` but got dtype "
                            f"{end.dtype.name}".replace("float32", "float").replace(
                                "float64", "double"))
     return _lerp(input, end, weight)
+
+
+_lerp_by_number = takes_out(_lerp_between, name="lerp", casts=True)
+_lerp_by_tensor = takes_out(_lerp_between, name="lerp", check=check_found)
 
 
 @autocasts

@@ -23,7 +23,7 @@ from typing import Any
 from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..primitive import derivative, joint_derivative, primitive
-from .matmul import C_NAMES, require_dtype_of
+from .matmul import require_dtype_of
 from .padding import constant_pad_nd
 from .strided import restrided
 
@@ -253,8 +253,8 @@ def _times(sizes: Sequence[int]) -> str:
 
 def _check_dtypes(input: Any, weight: Any, bias: Any, transposed: bool) -> None:
     if bias is not None and bias._data.dtype is not input._data.dtype:
-        raise RuntimeError(f"Input type ({C_NAMES[input.dtype.name]}) and bias type "
-                           f"({C_NAMES[bias.dtype.name]}) should be the same")
+        raise RuntimeError(f"Input type ({input.dtype.c_name}) and bias type "
+                           f"({bias.dtype.c_name}) should be the same")
     require_dtype_of(input, weight)
     refused = input._data.dtype.kind == "b"
     if transposed:

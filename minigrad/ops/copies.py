@@ -40,7 +40,7 @@ def _detached(seen: Any, name_of: Callable, data_of: Callable) -> Any:
     return tuple(results) if several else results[0]
 
 
-def _copying(function: Callable) -> Callable:
+def _copying(function: Callable, **options: Any) -> Callable:
     def copied(input: Any, *args: Any, **kwargs: Any) -> Any:
         return _detached(function(input, *args, **kwargs), lambda kind: f"{kind.__name__}_copy",
                          lambda data: data.copy(order="C"))
@@ -50,7 +50,7 @@ def _copying(function: Callable) -> Callable:
         return None if isinstance(out, tuple | list) else result
 
     call.__name__ = call.__qualname__ = f"{function.__name__.strip('_')}_copy"
-    copied_into = takes_out(copied, name=call.__name__)
+    copied_into = takes_out(copied, name=call.__name__, **options)
     call.takes_out = True  # type: ignore[attr-defined]
     return call
 
@@ -85,7 +85,7 @@ permute_copy = _copying(_permute)
 select_copy = _copying(parts.select)
 slice_copy = _copying(parts.slice_)
 split_copy = _copying(shape.split)
-split_with_sizes_copy = _copying(shape.split_with_sizes)
+split_with_sizes_copy = _copying(shape.split_with_sizes, ignores_grad=True)
 squeeze_copy = _copying(views.squeeze)
 t_copy = _copying(views.t)
 transpose_copy = _copying(views.transpose)

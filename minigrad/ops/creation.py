@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..core import TensorBase, mode, wrap
+from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, device, device_of, get_default_device, module_for
 from ..inplace import inplace
-from ..out import fill as fill_out
+from ..out import fit, require_place, written
 from ..primitive import derivative, primitive
 from .convert import cast, item
 from .strided import restrided
@@ -105,10 +105,8 @@ def library_on(place: Any) -> Any:
 
 # --- numbers as elements -------------------------------------------------------------------------
 
-# What torch's errors call the element types.
-_C_NAMES = {"bool": "bool", "int32": "int", "float32": "float", "float64": "double",
-            "float16": "c10::Half", "bfloat16": "c10::BFloat16",
-            "complex64": "c10::complex<float>", "complex128": "c10::complex<double>"}
+_BY_C_NAME = ("bool", "int32", "float32", "float64", "float16", "bfloat16", "complex64",
+              "complex128")  # torch's errors call the others int64_t, ...
 
 
 def element(value: Any, dtype: np.dtype, name: str | None = None) -> np.ndarray:
@@ -116,7 +114,8 @@ def element(value: Any, dtype: np.dtype, name: str | None = None) -> np.ndarray:
     if isinstance(value, TensorBase):
         value = item(value)
     if not _fits(value, dtype):
-        name = name or _C_NAMES.get(dtypes.of(dtype).name, f"{dtypes.of(dtype).name}_t")
+        own = dtypes.of(dtype)
+        name = name or (own.c_name if own.name in _BY_C_NAME else f"{own.name}_t")
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
     if isinstance(value, complex) and dtype.kind not in "cb":
         value = value.real
@@ -196,33 +195,29 @@ def _allocated(make: Callable, shape: tuple[int, ...], dtype: np.dtype) -> Any:
                            "(Cannot allocate memory)") from None
 
 
-def written(out: Any, array: Any, dtype: Any = None) -> Any:
-    """`out=`: the array's values in a tensor that exists, resized where it has to be."""
-    if dtype is not None and dtype is not out.dtype:
-        raise RuntimeError(f"dtype {dtype.scalar_name} does not match dtype of out parameter "
-                           f"({out.dtype.scalar_name})")
-    if out.requires_grad and mode.grad is True:
-        raise RuntimeError("functions with out=... arguments don't support automatic "
-                           "differentiation, but one of the arguments requires grad.")
-    fill_out(out, ARRAY_MODULES[type(out._data)].asarray(array), warn=False)
-    return out
-
-
 zeros = _constant("zeros", lambda xp: xp.zeros)
 zeros.__doc__ = "All elements 0. `zeros(2, 3)` or `zeros((2, 3))`."
 ones = _constant("ones", lambda xp: xp.ones)
 ones.__doc__ = "All elements 1. `ones(2, 3)` or `ones((2, 3))`."
-empty = _constant("empty", lambda xp: xp.empty)
-empty.__doc__ = "Elements that are whatever was in memory."
+_empty = _constant("empty", lambda xp: xp.empty)
+
+
+def empty(*size: Any, out: Any = None, dtype: Any = None, **options: Any) -> Any:
+    """Elements that are whatever was in memory."""
+    if out is None:
+        return _empty(*size, dtype=dtype, **options)
+    require_place(out, dtype, "cannot resize variables that require grad")
+    fit(out, size_of("empty", size or (options["size"],)), warn=False)
+    return out
+
+
 
 
 def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None,
          device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
     """All elements `fill_value`, whose own type decides the dtype where none is given."""
-    if isinstance(fill_value, TensorBase):
-        default = fill_value.dtype
-    else:
-        default = dtypes.default_of_number(fill_value)
+    default = (fill_value.dtype if isinstance(fill_value, TensorBase)
+               else dtypes.default_of_number(fill_value))
     kind = dtype_argument("full", dtype, default).numpy
     shape, value = size_of("full", (size,)), element(fill_value, kind)
     if out is not None:
@@ -354,8 +349,6 @@ zero_ = inplace(zero, overlap=None)
 def _fill(xp, input, *, value):
     """$y = c$, so $\\bar a = 0$."""
     return xp.full_like(input, value)
-
-
 
 
 @primitive(promote="exact", name="fill", overload=1)

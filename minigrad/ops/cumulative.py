@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..autocast_rules import autocasts
+from ..core import TensorBase
 from ..out import any_dtype, takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
@@ -31,9 +32,17 @@ def reversed_cumsum(g: Any, dim: int) -> Any:
 
 
 @autocasts
-@takes_out(check=any_dtype)
-def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    r"""$y_i = \sum_{j \le i} a_j$ along `dim`."""
+def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
+    r"""$y_i = \sum_{j \le i} a_j$ along `dim`; added up in the dtype of `out`, if there is one."""
+    return _cumsum_into(input, dim, _dtype_of_sums(dtype, out), out=out)
+
+
+def _dtype_of_sums(dtype: Any, out: Any) -> Any:
+    return out.dtype if dtype is None and isinstance(out, TensorBase) else dtype
+
+
+@takes_out(name="cumsum", check=any_dtype)
+def _cumsum_into(input: Any, dim: int, dtype: Any) -> Any:
     return _cumsum(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
 
 
@@ -61,9 +70,14 @@ def _cumprod_rule(g, input, result, dim):
 
 
 @autocasts
-@takes_out(check=any_dtype)
-def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    r"""$y_i = \prod_{j \le i} a_j$ along `dim`."""
+def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
+    r"""$y_i = \prod_{j \le i} a_j$ along `dim`, multiplied in the dtype of `out`, if there is
+    one."""
+    return _cumprod_into(input, dim, _dtype_of_sums(dtype, out), out=out)
+
+
+@takes_out(name="cumprod", check=any_dtype)
+def _cumprod_into(input: Any, dim: int, dtype: Any) -> Any:
     return _cumprod(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
 
 

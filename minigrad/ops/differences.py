@@ -17,16 +17,24 @@ __all__ = ["cumulative_trapezoid", "diff", "gradient", "trapezoid", "trapz"]
 
 # --- differences ---------------------------------------------------------------------------------
 
-@takes_out(casts=True)
-def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *,
+         out: Any = None) -> Any:
     r"""$y_i = a_{i+1} - a_i$ along `dim`, `n` times over; of bools, whether they differ."""
     _check_diff(input, n)
     dim = wrap_dim(dim, input._data.ndim)
     for name, more in (("prepend", prepend), ("append", append)):
         if more is not None:
             _check_joined(input, name, more, dim)
-    if n == 0:
-        return input.zeros_like().copy_(input)
+    return (_differences if n else _no_difference)(input, n, dim, prepend, append, out=out)
+
+
+@takes_out(name="diff", words="expected scalar_type {found} but found {wanted}", recorded=True)
+def _no_difference(input: Any, n: int, dim: int, prepend: Any, append: Any) -> Any:
+    return input.zeros_like().copy_(input)
+
+
+@takes_out(name="diff", casts=True)
+def _differences(input: Any, n: int, dim: int, prepend: Any, append: Any) -> Any:
     if prepend is not None or append is not None:
         input = cat([each for each in (prepend, input, append) if each is not None], dim)
     for _ in range(min(n, input._data.shape[dim])):

@@ -13,7 +13,7 @@ from ..core import TensorBase
 from ..out import takes_out
 from ..primitive import derivative, joint_derivative, no_kernel, primitive
 from .dims import wrap_dim
-from .matmul import matmul
+from .linear import matmul
 from .no_derivative import declared_missing
 from .reduction import _norm_rule, vector_norm
 from .views import broadcast_shapes

@@ -12,15 +12,16 @@ from .. import random_rejection as rejection
 from .. import random_streams as streams
 from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, host
-from ..out import fill
+from ..out import fit, refuse_gradients, written
 from ..primitive import derivative, primitive
-from .creation import dtype_argument, empty_like, finished, library_on, size_of, written
+from .creation import dtype_argument, empty_like, finished, library_on, size_of
 from .random import (
     bernoulli_,
     check_probabilities,
     check_std,
     generator_or_default,
     no_gradient,
+    normal_,
     require_float,
 )
 
@@ -68,6 +69,8 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
         if out is not None:
             return written(out, numbers, dtype)
         return finished(library_on(device).asarray(numbers), requires_grad)
+    if out is not None:
+        return _normal_into(out, mean, std, generator)
     means, stds = (host(each._data) if is_tensor else each
                    for each, is_tensor in zip((mean, std), tensors, strict=True))
     if tensors[1]:
@@ -89,13 +92,25 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
         numbers = streams.normal(source, count, kind, 0.0, float(std)).reshape(shape) + means
     numbers = numbers.astype(kind, copy=False)
     if all(tensors):
-        result = _normal_of_both(mean, std, numbers=numbers)
-    else:
-        result = (_normal_of_mean(mean, numbers=numbers) if tensors[0]
-                  else _normal_of_std(std, numbers=numbers))
-    if out is not None:
-        fill(out, result._data)
-    return result if out is None else out
+        return _normal_of_both(mean, std, numbers=numbers)
+    if tensors[0]:
+        return _normal_of_mean(mean, numbers=numbers)
+    return _normal_of_std(std, numbers=numbers)
+
+
+def _normal_into(out: Any, mean: Any, std: Any, generator: Any) -> Any:
+    """Standard normal numbers drawn into `out`, in its dtype, then scaled and shifted; where `std`
+    is a number, out's own shape has a say in what shape that is."""
+    refuse_gradients("normal", [out, mean, std])
+    shifted, scaled = isinstance(mean, TensorBase), isinstance(std, TensorBase)
+    if scaled and bool((std < 0).any()):
+        raise RuntimeError("normal expects all elements of std >= 0.0")
+    if not scaled:
+        check_std(std)
+    beside = std if scaled else out
+    fit(out, (mean.detach() + beside.detach() if shifted else beside)._data.shape)  # or raises
+    normal_(out, 0, 1 if scaled else std, generator=generator)
+    return (out.mul_(std) if scaled else out).add_(mean)
 
 
 @primitive(promote="exact", name="bernoulli")
@@ -118,8 +133,17 @@ def _no_derivative(g: Any) -> Any:
 derivative(_bernoulli_of_number, input=_no_derivative)
 
 
-def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
+def bernoulli(input: Any, p: float | None = None, *, generator: Any = None,
+              out: Any = None) -> Any:
     """1 with the probability that `input` says (or `p`, everywhere), else 0."""
+    if out is not None:
+        if p is not None:
+            raise TypeError("bernoulli() received an invalid combination of arguments - got "
+                            f"({type(input).__name__}, {type(p).__name__}, "
+                            f"out={type(out).__name__})")
+        refuse_gradients("bernoulli", [out, input])
+        fit(out, input._data.shape, warn=False)
+        return bernoulli_(out, input, generator=generator)
     if p is not None:
         drawn = bernoulli_(empty_like(input.detach()), p, generator=generator)
         return _bernoulli_of_number(input, drawn=drawn._data)

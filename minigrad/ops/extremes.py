@@ -6,12 +6,10 @@ import builtins
 from collections import namedtuple
 from typing import Any
 
-import numpy as np
-
 from ..core import TensorBase
-from ..dtypes import check_castable
-from ..out import check_same, takes_out
+from ..out import castable, takes_out
 from ..primitive import derivative, primitive
+from .choosing import maximum, minimum
 from .dims import wrap_dim
 from .reduction import reduced_dims, spread
 
@@ -110,35 +108,38 @@ def shared(g, input, extreme, dim):
     return (g / mask.sum(dim, dim is not None)).masked_fill(~mask, 0)
 
 
-def _values_cast(found: Any, wanted: Any) -> None:
-    """The values are cast as far as they may be; indices are int64."""
-    if found != np.int64 or wanted.kind not in "biu":
-        check_castable(found, wanted)
-    else:
-        check_same(found, wanted)
+_NOT_CASTABLE = (
+    "Expected canCast( typeMetaToScalarType(self.dtype()), typeMetaToScalarType(out.dtype())) to "
+    "be true, but got false.  (Could this error message be improved?  If so, please report an "
+    "enhancement request to PyTorch.)")
 
 
-def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: str) -> Any:
-    def function(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: Any) -> Any:
+    along_into = takes_out(lambda *args, **kwargs: result(*along(*args, **kwargs)), name=name)
+    full.op.check_out = castable(_NOT_CASTABLE)
+
+    def function(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None,
+                 out: Any = None) -> Any:
         other = dim if isinstance(dim, TensorBase) else other
         if not isinstance(input, TensorBase) or isinstance(dim, bool | float | complex):
             raise TypeError(f"{name}() received an invalid combination of arguments - got "
                             f"({type(input).__name__}, {type(dim).__name__})")
         if other is not None:
-            return getattr(input, pairwise)(other)
+            return pairwise(input, other, out=out)
         if dim is None:
             if not input._data.size:
                 raise RuntimeError(f"{name}(): Expected reduction dim to be specified for "
                                    "input.numel() == 0. Specify the reduction dim with the 'dim' "
                                    "argument.")
-            return full(input)
+            return full(input, out=out)
         dim = nonempty_dim(name, input, dim)
-        return result(*along(input, dim=dim, keepdim=keepdim))
+        return along_into(input, dim=dim, keepdim=keepdim, out=out)
 
     function.__name__ = name
     function.__doc__ = (f"The {name}imum of all elements; along `dim`, with its index (the first "
                         "of equals); or of two tensors, elementwise.")
-    return takes_out(function, check=_values_cast)
+    function.takes_out = True  # type: ignore[attr-defined]
+    return function
 
 
 def nonempty_dim(name: str, input: Any, dim: int) -> int:
@@ -150,8 +151,8 @@ def nonempty_dim(name: str, input: Any, dim: int) -> int:
     return dim
 
 
-max = _extreme("max", _max_all, _max_dim, MaxResult, "maximum")
-min = _extreme("min", _min_all, _min_dim, MinResult, "minimum")
+max = _extreme("max", _max_all, _max_dim, MaxResult, maximum)
+min = _extreme("min", _min_all, _min_dim, MinResult, minimum)
 
 
 @takes_out(words="Expected the dtype for input and out to match, but got {found} for input's "

@@ -7,11 +7,13 @@ complex numbers are left out, the other half being their conjugates), and who di
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from .. import dtypes
 from ..autocast_rules import autocasts
-from ..out import takes_out
+from ..core import TensorBase
+from ..out import check_found, takes_out
 from ..primitive import derivative, primitive
 from .convert import cast
 from .dims import wrap_dim
@@ -36,8 +38,12 @@ _FORWARD_WORD = {AS_IS: "backward", BY_ROOT: "ortho", BY_N: "forward"}
 _INVERSE_WORD = {AS_IS: "forward", BY_ROOT: "ortho", BY_N: "backward"}
 
 
-def _transform(kind: str, called: str | None = None) -> Any:
-    """`@takes_out` with torch's demand that out is "complex" or "floating point"."""
+def _transform(kind: str, called: str | None = None, conjugates: bool = False) -> Any:
+    """`@takes_out` with torch's demand that out is "complex" or "floating point".
+
+    `conjugates`: the last step of a real input's transform is to conjugate it into out, which must
+    then have the very dtype.
+    """
     def decorate(function: Any) -> Any:
         name = called or function.__name__.replace("ifftn", "fftn")
 
@@ -46,7 +52,21 @@ def _transform(kind: str, called: str | None = None) -> Any:
                 raise RuntimeError(f"{name} expects a {kind} output tensor, but got "
                                    f"{dtypes.of(wanted).scalar_name}")
 
-        return takes_out(function, check=check, name=f"fft_{function.__name__}")
+        def check_exactly(found: Any, wanted: Any) -> None:
+            check(found, wanted)
+            check_found(found, wanted)
+
+        into = functools.partial(takes_out, function, name=f"fft_{function.__name__}")
+        if not conjugates:
+            return into(check=check)
+        of_complex, of_real = into(check=check), into(check=check_exactly)
+
+        def call(input: Any, *args: Any, **kwargs: Any) -> Any:
+            is_real = isinstance(input, TensorBase) and not input.dtype.is_complex
+            return (of_real if is_real else of_complex)(input, *args, **kwargs)
+
+        call.takes_out = True  # type: ignore[attr-defined]
+        return functools.update_wrapper(call, function)
 
     return decorate
 
@@ -220,7 +240,7 @@ def fft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None
 
 
 @autocasts
-@_transform("complex")
+@_transform("complex", conjugates=True)
 def ifft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     r"""$x_n = \frac1N \sum_k X_k e^{2\pi i k n / N}$."""
     return _full_1d("ifft", input, n, dim, norm, forward=False)
@@ -248,7 +268,7 @@ def hfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = Non
 
 
 @autocasts
-@_transform("complex")
+@_transform("complex", conjugates=True)
 def ihfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """The inverse of `hfft`."""
     return _r2c_1d("ihfft", input, n, dim, norm, forward=False, onesided=True)

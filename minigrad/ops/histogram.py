@@ -137,7 +137,7 @@ def histogram(input: Any, bins: Any = 100, *, range: Any = None, weight: Any = N
                                             density=density))
 
 
-@takes_out(check=_same_dtype)
+@takes_out(check=_same_dtype, ignores_grad=True)
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """How many elements lie in each of `bins` bins of [min, max] (of their own range if min = max).
 

@@ -58,12 +58,14 @@ def each_matrix(function: Callable, *batches: np.ndarray) -> list[Any]:
     return [each.reshape((*shape, *each.shape[1:])) for each in stacked]
 
 
-def takes_matrix_out(name: str, *, checks: tuple[Callable, ...] = ()) -> Callable:
+def takes_matrix_out(name: str, *, checks: tuple[Callable, ...] = (),
+                     check: Callable = check_same) -> Callable:
     """`@takes_out` for factorisations: an `out` that is resized gets the result's own layout (see
     Note [Matrices by columns]).
 
     With `checks`, one for each result's dtype beside out's (see `castable`), the function is one of
-    torch's older ones, which do so only where out is empty and of the very dtype.
+    torch's older ones, which do so only where out is empty and of the very dtype. `check` is the
+    rule of the newer ones, for all results.
     """
     def decorate(function: Callable) -> Callable:
         def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -77,7 +79,7 @@ def takes_matrix_out(name: str, *, checks: tuple[Callable, ...] = ()) -> Callabl
                 found = result if isinstance(result, tuple) else (result,)
                 for i, (target, each) in enumerate(zip(targets, found, strict=True)):
                     data, place = each._data, target._data
-                    (checks[i] if checks else check_same)(data.dtype, place.dtype)
+                    (checks[i] if checks else check)(data.dtype, place.dtype)
                     fresh = not place.size and data.dtype == place.dtype
                     if place.shape != data.shape and (fresh or not checks):
                         resized.append((target, data))

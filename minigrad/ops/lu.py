@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..autocast_rules import autocasts
-from ..core import wrap
+from ..core import mode, wrap
 from ..out import fill, resize, takes_out
 from ..primitive import derivative, primitive
 from .cholesky import one_batch
@@ -186,6 +186,8 @@ def lu(A: Any, pivot: bool = True, get_infos: bool = False, out: Any = None) -> 
     if out is None:
         return result
     for target, each in zip(out, result, strict=True):
+        if mode.grad is True and target.requires_grad:
+            raise RuntimeError("cannot resize variables that require grad")
         if target._data.shape != each._data.shape:
             resize(target, each._data.shape)
         fill(target, each._data)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autocast_rules import autocasts
+from ..dtypes import HALF_TYPES
 from ..primitive import derivative, primitive
 from .arithmetic import sub_number
 from .choosing import where
 from .loss import add_double, reduce_loss, reduced, reduction_name, refuse_gradient, share
+from .queries import result_type
 from .reduction import norm_over
 from .views import broadcast_tensors
 
@@ -46,9 +48,14 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0,
 
 
 @primitive(promote="default", name="soft_margin_loss")
-def _soft_margin_loss(xp, input, target, *, reduction):
-    r"""$\ell = \ln(1 + e^{-yx})$."""
-    return reduced(xp.log1p(xp.exp(-target * input)), reduction)
+def _soft_margin_loss(xp, input, target, *, reduction, half=None):
+    r"""$\ell = \ln(1 + e^{-yx})$, each step of it rounded to a 16-bit type `half`, if that is the
+    dtype: torch makes it of four ops, and the exponential overflows early."""
+    def rounded(step):
+        return step if half is None else step.astype(half).astype(step.dtype)
+
+    power = rounded(xp.exp(rounded(-target * input)))
+    return reduced(rounded(xp.log1p(power)), reduction)
 
 
 derivative(_soft_margin_loss, input=lambda g, input, target, input_shape, reduction: (
@@ -61,7 +68,9 @@ def soft_margin_loss(input: Any, target: Any, size_average: bool | None = None,
     r"""$\ln(1 + e^{-yx})$ for $y = \pm 1$."""
     reduction = reduction_name(size_average, reduce, reduction)
     refuse_gradient("soft_margin_loss", "target", target)
-    return _soft_margin_loss(input, target, reduction=reduction)
+    common = result_type(input, target).numpy
+    return _soft_margin_loss(input, target, reduction=reduction,
+                             half=common if common in HALF_TYPES else None)
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6,

@@ -1,35 +1,22 @@
-"""Matrix products: a few primitives for BLAS, and the composites recorded in terms of them.
-
-`matmul` and `linear` leave torch's own graph behind: which views and which product they record
-depends on the shapes, on contiguity, and on whether the second operand needs a gradient.
-"""
+"""Matrix products: a few primitives for BLAS. `matmul` and `linear`, in linear.py, are made of
+them."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
-
-import numpy as np
 
 from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..out import takes_out
 from ..primitive import derivative, primitive
-from .views import unsafe_view
 
 __all__ = [
-    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "dot", "ger", "linear", "matmul", "mm",
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "dot", "ger", "mm",
     "mv", "outer", "vdot"]
 
 # --- checks, in torch's words --------------------------------------------------------------------
 
-C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int",
-           "int32": "int", "bfloat16": "c10::BFloat16", "complex64": "c10::complex<float>",
-           "complex128": "c10::complex<double>", "bool": "bool", "uint8": "unsigned char",
-           "int8": "signed char", "int16": "short int"}
-
-
-def _require(name: str, **tensors: Any) -> None:
+def require_operands(name: str, **tensors: Any) -> None:
     for position, (argument, tensor) in enumerate(tensors.items()):
         if not isinstance(tensor, TensorBase):
             raise TypeError(f"{name}(): argument '{argument}' (position {position + 1}) must be "
@@ -39,7 +26,7 @@ def _require(name: str, **tensors: Any) -> None:
 def _require_same_dtype(a: Any, b: Any) -> None:
     if a._data.dtype is not b._data.dtype:
         raise RuntimeError("expected m1 and m2 to have the same dtype, but got: "
-                           f"{C_NAMES[a.dtype.name]} != {C_NAMES[b.dtype.name]}")
+                           f"{a.dtype.c_name} != {b.dtype.c_name}")
 
 
 def require_dtype_of(a: Any, b: Any) -> None:
@@ -77,7 +64,7 @@ derivative(_mm,
 @takes_out
 def mm(input: Any, mat2: Any) -> Any:
     r"""The product of an (n, k) and a (k, m) matrix."""
-    _require("mm", input=input, mat2=mat2)
+    require_operands("mm", input=input, mat2=mat2)
     if input._data.ndim != 2 or mat2._data.ndim != 2:
         which = "self" if input._data.ndim != 2 else "mat2"
         raise RuntimeError(f"{which} must be a matrix")
@@ -103,7 +90,7 @@ derivative(_bmm,
 @takes_out
 def bmm(input: Any, mat2: Any) -> Any:
     """The products of (b, n, k) and (b, k, m) matrices, one by one."""
-    _require("bmm", input=input, mat2=mat2)
+    require_operands("bmm", input=input, mat2=mat2)
     _check_batches(input, mat2)
     require_dtype_of(input, mat2)
     return _bmm(input, mat2)
@@ -130,12 +117,16 @@ derivative(_mv,
     vec=lambda g, input: input.t().conj().mv(g))
 
 
+WORDS_OF_DOT = "result dtype {wanted} does not match input dtype {found}"
+WORDS_OF_MV = ("addmv input tensors must have the same dtype, but got {wanted}, {found}, "
+                      "and {found}")
+
+
 @autocasts
-@takes_out(words="addmv input tensors must have the same dtype, but got {wanted}, {found}, and "
-                 "{found}")
+@takes_out(words=WORDS_OF_MV)
 def mv(input: Any, vec: Any) -> Any:
     """The product of an (n, k) matrix and a k-vector."""
-    _require("mv", input=input, vec=vec)
+    require_operands("mv", input=input, vec=vec)
     if input._data.ndim != 2 or vec._data.ndim != 1:
         raise RuntimeError("vector + matrix @ vector expected, got 1, "
                            f"{input._data.ndim}, {vec._data.ndim}")
@@ -183,19 +174,19 @@ def _check_vectors(a: Any, b: Any) -> None:
 
 
 @autocasts
-@takes_out(words="result dtype {wanted} does not match input dtype {found}")
+@takes_out(words=WORDS_OF_DOT)
 def dot(input: Any, tensor: Any) -> Any:
     r"""$\sum_i a_i b_i$ of two vectors."""
-    _require("dot", input=input, tensor=tensor)
+    require_operands("dot", input=input, tensor=tensor)
     _check_vectors(input, tensor)
     return _dot(input, tensor)
 
 
 @autocasts
-@takes_out(words="result dtype {wanted} does not match input dtype {found}")
+@takes_out(words=WORDS_OF_DOT)
 def vdot(input: Any, other: Any) -> Any:
     r"""$\sum_i a_i^* b_i$ of two vectors."""
-    _require("vdot", input=input, other=other)
+    require_operands("vdot", input=input, other=other)
     _check_vectors(input, other)
     return _vdot(input, other)
 
@@ -269,7 +260,7 @@ def _require_summed_dtypes(input: Any, mat1: Any, mat2: Any) -> None:
 @takes_out
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha AB$ for matrices; `input` broadcasts."""
-    _require("addmm", input=input, mat1=mat1, mat2=mat2)
+    require_operands("addmm", input=input, mat1=mat1, mat2=mat2)
     for name, tensor in (("mat1", mat1), ("mat2", mat2)):
         if tensor._data.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix, got {tensor._data.ndim}-D tensor")
@@ -297,7 +288,7 @@ derivative(_addmv,
 @takes_out
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta c + \alpha A x$ for a matrix and a vector; `input` broadcasts."""
-    _require("addmv", input=input, mat=mat, vec=vec)
+    require_operands("addmv", input=input, mat=mat, vec=vec)
     if input._data.ndim > 1 or mat._data.ndim != 2 or vec._data.ndim != 1:
         raise RuntimeError("vector + matrix @ vector expected, got "
                            f"{input._data.ndim}, {mat._data.ndim}, {vec._data.ndim}")
@@ -325,10 +316,10 @@ derivative(_baddbmm,
 @takes_out
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C_k + \alpha A_k B_k$ for each k of a batch; `input` broadcasts."""
-    _require("baddbmm", input=input, batch1=batch1, batch2=batch2)
+    require_operands("baddbmm", input=input, batch1=batch1, batch2=batch2)
     _check_added(input, (batch1.size(0), batch1.size(1), batch2.size(2)))
     if input._data.dtype is not batch1._data.dtype:
-        names = [C_NAMES[each.dtype.name] for each in (input, batch1, batch2)]
+        names = [each.dtype.c_name for each in (input, batch1, batch2)]
         raise RuntimeError("Input dtypes must be the same, got: input {}, batch1: {}, batch2: {}"
                            .format(*names))
     _check_batches(batch1, batch2)
@@ -352,10 +343,11 @@ derivative(_addbmm,
 
 
 @autocasts
-@takes_out
+@takes_out(words="self and mat2 must have the same dtype, but got {wanted} and {found}",
+           warns=False)
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     r"""$\beta C + \alpha \sum_k A_k B_k$; `input` broadcasts."""
-    _require("addbmm", input=input, batch1=batch1, batch2=batch2)
+    require_operands("addbmm", input=input, batch1=batch1, batch2=batch2)
     _check_added(input, (batch1.size(1), batch2.size(2)))
     _check_batches(batch1, batch2)
     _require_summed_dtypes(input, batch1, batch2)
@@ -387,111 +379,3 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> 
                                f"{tensor._data.ndim}-D")
     _check_added(input, (vec1._data.size, vec2._data.size))
     return _addr(input, vec1, vec2, beta=beta, alpha=alpha)
-
-
-# --- matmul and linear ---------------------------------------------------------------------------
-
-@autocasts
-@takes_out
-def matmul(input: Any, other: Any) -> Any:
-    """The product of vectors, matrices or batches of matrices; batch dimensions broadcast."""
-    _require("matmul", input=input, other=other)
-    a, b = input._data.ndim, other._data.ndim
-    if not a or not b:
-        raise RuntimeError("both arguments to matmul need to be at least 1D, but they are "
-                           f"{a}D and {b}D")
-    if a == 1 and b == 1:
-        return dot(input, other)
-    if a == 2 and b == 1:
-        return mv(input, other)
-    if a == 1 and b == 2:
-        return input.unsqueeze(0).mm(other).squeeze_(0)
-    if a == 2 and b == 2:
-        return mm(input, other)
-    if a == b == 3:
-        batches = input._data.shape[0], other._data.shape[0]
-        if batches[0] != 1 == batches[1] and other.requires_grad:
-            return matmul(input, other.squeeze(0))
-        if batches[1] != 1 == batches[0] and input.requires_grad:
-            return matmul(input.squeeze(0), other)
-    if _folds(input, other):
-        return _folded(input, other)
-    return _batched(input, other)
-
-
-def _folds(input: Any, other: Any) -> bool:
-    """Whether one product of matrices does it, the larger operand's batch being more rows."""
-    larger, smaller = (input, other) if input._data.ndim >= other._data.ndim else (other, input)
-    if larger._data.ndim < 3 or smaller._data.ndim > 2:
-        return False
-    if smaller.requires_grad:
-        return True  # the batched product would expand it, and its gradient would be as large
-    if input._data.ndim == 2:
-        return False
-    if not larger._data.size:
-        return True
-    data = larger._data if larger is input else larger._data.swapaxes(-1, -2)
-    return all(data.strides[i] == data.strides[i + 1] * data.shape[i + 1]
-               for i in range(data.ndim - 2))
-
-
-def _folded(input: Any, other: Any) -> Any:
-    """(b, n, k) times (k, m) as (bn, k) times (k, m); the other way round on transposes."""
-    straight = input._data.ndim >= other._data.ndim
-    larger = input if straight else other.mT
-    smaller = other if straight else (input.t() if input._data.ndim == 2 else input)
-    *batch, inner = larger._data.shape
-    rows = larger.reshape(math.prod(batch), inner)
-    if smaller._data.ndim == 1:
-        return unsafe_view(rows.mv(smaller), size=batch)
-    result = unsafe_view(rows.mm(smaller), size=[*batch, smaller._data.shape[1]])
-    return result if straight else result.mT.contiguous()
-
-
-def _batched(input: Any, other: Any) -> Any:
-    """Both operands expanded to one batch of matrices, then `bmm`."""
-    a, b = input._data.shape, other._data.shape
-    rows, inner = (a[-2] if len(a) > 1 else 1), a[-1]
-    inner_of_other = b[-2] if len(b) > 1 else b[-1]
-    try:
-        batch = np.broadcast_shapes(a[:-2], b[:-2])
-    except ValueError:
-        raise RuntimeError(_no_common_batch(a[:-2], b[:-2])) from None
-    count = math.prod(batch)
-    left = input.expand([*batch, rows, inner]).reshape(count, rows, inner)
-    own = [inner_of_other] if len(b) == 1 else [inner_of_other, b[-1]]
-    right = other.expand([*batch, *own]).reshape(count, *own)
-    if len(b) == 1:
-        product = left.bmm(right.unsqueeze(2)).squeeze(-1)
-    else:
-        product = left.bmm(right)
-    shape = [*batch] + ([rows] if len(a) > 1 else []) + ([b[-1]] if len(b) > 1 else [])
-    return unsafe_view(product, size=shape)
-
-
-def _no_common_batch(a: tuple, b: tuple) -> str:
-    for back in range(1, min(len(a), len(b)) + 1):
-        if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
-            return (f"The size of tensor a ({a[-back]}) must match the size of tensor b "
-                    f"({b[-back]}) at non-singleton dimension {max(len(a), len(b)) - back}")
-    return "shapes do not broadcast"
-
-
-@autocasts
-@takes_out
-def linear(input: Any, weight: Any, bias: Any = None) -> Any:
-    r"""$y = x W^T + b$ for `weight` (out, in) and `input` (*, in)."""
-    _require("linear", input=input, weight=weight)
-    dims = input._data.ndim
-    if not dims or not weight._data.ndim:
-        raise RuntimeError("both arguments to linear need to be at least 1D, but they are "
-                           f"{dims}D and {weight._data.ndim}D")
-    if bias is not None:
-        if dims == 2:
-            return addmm(bias, input, weight.t())
-        if input._data.flags.c_contiguous and weight._data.ndim == 2 and bias._data.ndim == 1:
-            *batch, width = input._data.shape
-            rows = input.reshape(math.prod(batch), width)
-            return addmm(bias, rows, weight.t()).view(*batch, weight._data.shape[0])
-    result = matmul(input, weight.t())
-    return result if bias is None else result.add_(bias)

@@ -13,7 +13,8 @@ from typing import Any
 from .attention import scaled_dot_product_attention
 from .dropout import dropout
 from .joining import cat
-from .matmul import baddbmm, bmm, linear
+from .linear import linear
+from .matmul import baddbmm, bmm
 from .padding import pad
 from .shape import chunk, split
 from .softmax import softmax

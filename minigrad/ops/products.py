@@ -10,8 +10,8 @@ import numpy as np
 from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, primitive
+from .arithmetic import mul
 from .dims import wrap_dims
-from .matmul import mm
 from .views import unsafe_view
 
 __all__ = ["bilinear", "inner", "kron", "tensordot", "trace"]
@@ -63,8 +63,8 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 # --- products along chosen dimensions ------------------------------------------------------------
 
 @autocasts
-@takes_out(words="tensordot: Expected the output tensor to have dtype {found}, but got an "
-                 "output tensor with dtype {wanted}")
+@takes_out(words="tensordot: Expected the output tensor to have dtype {found}, but got an output "
+                 "tensor with dtype {wanted}", recorded=True)
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """The sum of products over pairs of dimensions: those of two lists, or, for a number n, the
     last n of a with the first n of b."""
@@ -81,10 +81,10 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     if a._data.dtype is not b._data.dtype:
         raise RuntimeError("both inputs should have same dtype")
     for i, j in zip(left, right, strict=True):
-        if a.size(i) == 1:
-            b = b.sum(j, True, dtype=b.dtype)
-        elif b.size(j) == 1:
+        if b.size(j) == 1:
             a = a.sum(i, True, dtype=a.dtype)
+        elif a.size(i) == 1:
+            b = b.sum(j, True, dtype=b.dtype)
         elif a.size(i) != b.size(j):
             raise RuntimeError("contracted dimensions need to match, but first has size "
                                f"{a.size(i)} in dim {i} and second has size {b.size(j)} in dim "
@@ -94,25 +94,28 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     columns = [j for j in range(b._data.ndim) if j not in right]
     inner = math.prod(a._data.shape[i] for i in left)
     shape = [a._data.shape[i] for i in rows] + [b._data.shape[j] for j in columns]
-    if a._data.ndim == b._data.ndim == len(left) == 1:
-        return a.permute(left).dot(b.permute(right)).view([])
+    if math.prod(shape) == 1:
+        return _dot_all(a.permute([*rows, *left]), b.permute([*right, *columns])).view(shape)
     first = a.permute([*rows, *left]).reshape(math.prod(shape[:len(rows)]), inner)
     second = b.permute([*right, *columns]).reshape(inner, math.prod(shape[len(rows):]))
-    # One number: in torch a sum of products, for which autocast has no rule.
-    product = mm.without_autocast if math.prod(shape) == 1 else mm
-    return product(first, second).reshape(shape)
+    return first.mm(second).reshape(shape)
 
 
-@takes_out(words="tensordot: Expected the output tensor to have dtype {found}, but got an "
-                 "output tensor with dtype {wanted}")
-def inner(input: Any, other: Any) -> Any:
+def _dot_all(a: Any, b: Any) -> Any:
+    """The sum of all products, of two tensors that differ in dimensions of size 1 only."""
+    if a.is_contiguous() and b.is_contiguous():
+        return (a if a._data.ndim == 1 else a.view(-1)).dot(b if b._data.ndim == 1 else b.view(-1))
+    return (a.squeeze() * b.squeeze()).sum(dtype=a.dtype)
+
+
+def inner(input: Any, other: Any, *, out: Any = None) -> Any:
     """The sum of products over the last dimension of both."""
     if not input._data.ndim or not other._data.ndim:
-        return input * other
+        return mul(input, other, out=out)
     if input._data.shape[-1] != other._data.shape[-1]:
         raise RuntimeError("inner() the last dimension must match on both input tensors but got "
                            f"shapes {list(input._data.shape)} and {list(other._data.shape)}")
-    return tensordot(input, other, ([-1], [-1]))
+    return tensordot(input, other, ([-1], [-1]), out=out)
 
 
 @takes_out(casts=True)

@@ -21,8 +21,9 @@ from .. import random_streams as streams
 from ..core import TensorBase
 from ..device import host
 from ..inplace import inplace
+from ..out import NO_GRADIENT, fit, require_place, written
 from ..primitive import derivative, primitive
-from .creation import dtype_argument, empty_like, finished, library_on, size_of, written
+from .creation import dtype_argument, empty_like, finished, library_on, size_of
 
 __all__ = [
     "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm"]
@@ -271,8 +272,8 @@ def check_probabilities(p: Any) -> None:
 
 # --- new tensors ---------------------------------------------------------------------------------
 
-def _random(name: str, kernel: str, draw: Callable) -> Callable:
-    """rand and randn."""
+def _random(name: str, kernel: str, draw: Callable, fill: Callable, no_gradient: str) -> Callable:
+    """rand and randn: new numbers drawn, or an out filled in place."""
 
     def create(*size: Any, generator: Any = None, out: Any = None, dtype: Any = None,
                layout: Any = None, device: Any = None, requires_grad: bool = False,
@@ -282,21 +283,24 @@ def _random(name: str, kernel: str, draw: Callable) -> Callable:
         if more or not size:
             raise TypeError(f"{name}() received an invalid combination of arguments")
         shape = size_of(name, size)
-        kind = (out.dtype if out is not None else dtype_argument(name, dtype)).numpy
+        if out is not None:
+            require_place(out, dtype, no_gradient)
+            fit(out, shape, warn=False)
+            return fill(out, generator=generator)
+        kind = dtype_argument(name, dtype).numpy
         require_float(kernel, kind)
         count = int(np.prod(shape, dtype=np.int64))
         numbers = draw(generator_or_default(name, generator), count, kind)
-        if out is not None:
-            return written(out, numbers.reshape(shape), dtype)
         return finished(library_on(device).asarray(numbers.reshape(shape)), requires_grad)
 
     create.__name__ = create.__qualname__ = name
     return create
 
 
-rand = _random("rand", "check_uniform_bounds", streams.uniform)
+rand = _random("rand", "check_uniform_bounds", streams.uniform, uniform_, NO_GRADIENT)
 rand.__doc__ = "Numbers uniform in [0, 1)."
-randn = _random("randn", "normal_kernel_cpu", streams.normal)
+randn = _random("randn", "normal_kernel_cpu", streams.normal, normal_,
+                "cannot resize variables that require grad")
 randn.__doc__ = "Standard normal numbers."
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import numbers
+import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
 from ..core import TensorBase
+from ..out import written
 from .convert import item
-from .creation import dtype_argument, finished, library_on, written
+from .creation import dtype_argument, finished, library_on
 
 __all__ = ["arange", "linspace", "logspace", "range"]
 
@@ -53,7 +55,13 @@ def arange(*bounds: Any, start: Any = None, end: Any = None, step: Any = None, o
     array = np.arange(count, dtype=np.int64 if kind.kind in "iu" else np.float64)
     array = (array * stride + first).astype(kind)
     if out is not None:
-        return written(out, array, dtype)
+        if out._data.size != count:
+            shape, size = list(out._data.shape), out._data.size
+            warnings.warn(f"The number of elements in the out tensor of shape {shape} is {size} "
+                          f"which does not match the computed number of elements {count}. Note "
+                          "that this may occur as a result of rounding error. The out tensor will "
+                          f"be resized to a tensor of shape ({count},).", UserWarning, stacklevel=2)
+        return written(out, array, dtype, keeps_shape=True)
     return finished(library_on(device).asarray(array), requires_grad)
 
 
@@ -119,7 +127,7 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     first, last, steps, kind = _checked_range("linspace", start, end, steps, dtype)
     array = _steps(first, last, steps, kind).astype(kind)
     if out is not None:
-        return written(out, array, dtype)
+        return written(out, array, dtype, keeps_shape=True)
     return finished(library_on(device).asarray(array), requires_grad)
 
 
@@ -133,5 +141,5 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any =
         exponents = exponents.astype(np.float32)
     array = np.power(exponents.dtype.type(base), exponents).astype(kind)
     if out is not None:
-        return written(out, array, dtype)
+        return written(out, array, dtype, keeps_shape=True)
     return finished(library_on(device).asarray(array), requires_grad)

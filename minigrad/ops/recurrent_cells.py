@@ -8,7 +8,7 @@ from typing import Any
 from ..core import TensorBase
 from .activation import relu, sigmoid, tanh
 from .copies import unsafe_chunk
-from .matmul import linear
+from .linear import linear
 
 __all__ = ["gru_cell", "lstm_cell", "rnn_relu_cell", "rnn_tanh_cell"]
 

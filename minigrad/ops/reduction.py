@@ -12,8 +12,8 @@ import numpy as np
 
 from .. import dtypes
 from ..autocast_rules import autocasts
-from ..out import takes_out
-from ..primitive import derivative, primitive
+from ..out import castable, takes_out
+from ..primitive import derivative, no_kernel, primitive
 from .dims import wrap_dim, wrap_dims
 
 __all__ = [
@@ -107,8 +107,8 @@ def _count(sizes: Any) -> int:
     return int(np.prod(sizes, dtype=np.int64))
 
 
-@takes_out(casts=True)
-def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None,
+         out: Any = None) -> Any:
     """The mean of all elements, or over `dim`; integers have to be converted first."""
     kind = input.dtype if dtype is None else dtype
     if kind.numpy.kind in "biu":
@@ -116,11 +116,27 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
             f"mean(): could not infer output dtype. {'Input' if dtype is None else 'Optional'} "
             "dtype must be either a floating point or complex dtype. Got: "
             f"{kind.scalar_name}")
+    whole = dim is None and not keepdim
+    return (_mean_of_all if whole else _mean_over_dims)(input, dim, keepdim, dtype, out=out)
+
+
+def _mean(input: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     if dtype is not None:
         input = input.to(dtype)
     if dim is None and not keepdim:
         return _mean_all(input)
     return _mean_dims(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+
+
+def _dividable(found: Any, wanted: Any) -> None:
+    """The sum is made in out's dtype; it is the quotient that does not fit into integers."""
+    quotient = dtypes.get_default_dtype().numpy if wanted.kind in "biu" else found
+    dtypes.check_castable(quotient, wanted)
+
+
+_mean_of_all = takes_out(_mean, name="mean", check=castable(
+    "mean.dtype_out(): input types can't be cast to the desired output type {wanted}"))
+_mean_over_dims = takes_out(_mean, name="mean", check=_dividable)
 
 
 @primitive(name="nansum")
@@ -132,14 +148,21 @@ derivative(_nansum, input=lambda g, input, input_shape, dim, keepdim: spread(
     g, input_shape, dim, keepdim).masked_fill(input.isnan(), 0))
 
 
-@takes_out(casts=True)
+def _nan_summable(found: Any, wanted: Any) -> None:
+    """The sum is made in out's dtype, and integers have no nan."""
+    if found.kind == "f" and wanted.kind in "biu":
+        raise no_kernel("nansum_cpu", wanted)
+    dtypes.check_castable(found, wanted)
+
+
+@takes_out(check=_nan_summable)
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum with nan counted as 0."""
     input = summable(input, dtype)
     return _nansum(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
 
 
-@takes_out(casts=True)
+@takes_out(check=_nan_summable)
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean of the elements that are not nan."""
     present = sum(~input.isnan(), dim, keepdim)
@@ -178,11 +201,9 @@ def products_of_others(input: Any, dim: int) -> Any:
     Products from the left and from the right, without any division: so it is right where elements
     are zero, and so are its own derivatives.
     """
-    if not input._data.ndim:
+    if not input._data.ndim or input._data.shape[dim] <= 1:
         return input.ones_like()
     size = input._data.shape[dim]
-    if size <= 1:
-        return input.ones_like()
     one = input.narrow(dim, 0, 1).ones_like()
     from .joining import cat
 
@@ -474,7 +495,8 @@ derivative(_logsumexp, input=lambda g, input, result, input_shape, dim, keepdim:
 
 
 @autocasts
-@takes_out(casts=True)
+@takes_out(check=castable(
+    "logsumexp(): Expected floating point type for result tensor, but got: {wanted}"))
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     r"""$\ln\sum_i e^{a_i}$ over `dim`, without overflow."""
     return _logsumexp(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)

@@ -14,7 +14,7 @@ from ..autocast_rules import autocasts
 from ..core import TensorBase, wrap
 from ..device import add_at, array_module, combine_at
 from ..inplace import inplace
-from ..out import takes_out
+from ..out import refusal, takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .indexing import add_rows
@@ -331,6 +331,8 @@ def masked_select_backward(xp, g, mask, *, shape):
     return result
 
 
+_masked_select.op.check_out = refusal("masked_select(): self and result must have the same scalar "
+                                     "type")
 derivative(_masked_select, input=lambda g, mask, input_shape: masked_select_backward(
     g, mask, shape=input_shape))
 derivative(masked_select_backward, g=lambda g, mask: g.masked_select(mask))
@@ -447,7 +449,9 @@ derivative(_narrow_copy, input=lambda g, input_shape, dim, start, length: _slice
     g.new_zeros(input_shape), g, dim=dim, start=start, end=start + length, step=1))
 
 
-@takes_out
+@takes_out(words="Expected self.dtype() == output.dtype() to be true, but got false.  (Could this "
+                 "error message be improved?  If so, please report an enhancement request to "
+                 "PyTorch.)", warns=False, in_rows=True)
 def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
     """A copy of `input.narrow(dim, start, length)`."""
     if dim >= input._data.ndim > 0:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import TensorBase, wrap
 from ..device import array_module
-from ..out import takes_out
+from ..out import castable, check_same, takes_out
 from ..primitive import derivative, primitive, view
 from .convert import tolist
 from .dims import wrap_dim, wrap_dims
@@ -350,15 +350,23 @@ derivative(_diagonal_copy, input=lambda g, input_shape, offset: g.new_zeros(
     input_shape).diagonal_scatter(g, offset))
 
 
-@takes_out
-def diag(input: Any, diagonal: int = 0) -> Any:
+def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
     """A vector as a diagonal matrix; of a matrix, a copy of its diagonal."""
     if input._data.ndim == 1:
-        return diag_embed(input, diagonal)
+        return _diagonal_matrix(input, diagonal, out=out)
     if input._data.ndim != 2:
         raise RuntimeError("diag(): Supports 1D or 2D tensors. Got "
                            f"{input._data.ndim}D")
-    return _diagonal_copy(input, offset=diagonal)
+    return _diagonal_copy(input, offset=diagonal, out=out)
+
+
+def _same_in_words_of_diag(found: Any, wanted: Any) -> None:
+    castable("diag: result type {found} can't be cast to the desired out= type {wanted}")(
+        found, wanted)
+    check_same(found, wanted)
+
+
+_diagonal_matrix = takes_out(diag_embed, name="diag", check=_same_in_words_of_diag)
 
 
 def diagflat(input: Any, offset: int = 0) -> Any:

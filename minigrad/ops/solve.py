@@ -12,7 +12,7 @@ from ..core import wrap
 from ..out import takes_out
 from ..primitive import derivative, joint_derivative, primitive
 from .extremes import return_type
-from .lapack import by_columns, takes_matrix_out
+from .lapack import by_columns, castable, takes_matrix_out
 from .linalg_errors import (
     SINGULAR_INVERSE,
     SINGULAR_SOLVE,
@@ -175,7 +175,7 @@ def inverse(input: Any) -> Any:
 # --- tensors as matrices -------------------------------------------------------------------------
 
 @autocasts
-@takes_out(name="linalg_tensorinv")
+@takes_out(name="linalg_tensorinv", check=castable("tensorinv", "result")[0], recorded=True)
 def tensorinv(input: Any, ind: int = 2) -> Any:
     """The inverse of the matrix whose rows are the first `ind` dimensions of `input`."""
     require_tensors("linalg_tensorinv", input=input)
@@ -194,7 +194,7 @@ def tensorinv(input: Any, ind: int = 2) -> Any:
 
 
 @autocasts
-@takes_out(name="linalg_tensorsolve")
+@takes_out(name="linalg_tensorsolve", check=castable("tensorsolve", "result")[0], recorded=True)
 def tensorsolve(input: Any, other: Any, dims: Any = None) -> Any:
     """$X$ of `tensordot(input, X) = other`, after `dims` of `input` were moved to its end."""
     require_tensors("linalg_tensorsolve", input=input, other=other)

@@ -15,7 +15,7 @@ import numpy as np
 from .. import dtypes
 from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, add_at
-from ..out import takes_out
+from ..out import refusal, takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .extremes import put_along, return_type
@@ -142,7 +142,8 @@ derivative(_kthvalue, input=lambda g, input_shape, indices, dim, keepdim: put_al
     g, input_shape, indices, dim, keepdim))
 
 
-@takes_out(words="output values must be of same type as input", apart=True)
+@takes_out(check=(refusal("output values must be of same type as input"),
+                  refusal("output indices must be of scalar type Long")), apart=True)
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The k-th smallest element along `dim`, counted from 1, and its index."""
     _check_count("kthvalue", k)
@@ -283,7 +284,15 @@ def _searchsorted(xp, boundaries, input, *, right, sorter):
     return low.reshape(input.shape)
 
 
-@takes_out
+def _places_only(found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise RuntimeError(
+            "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or "
+            "Long(int64) depending on whether out_int32 flag is True, but we got output tensor's "
+            f"dtype {dtypes.of(wanted).scalar_name} and out_int32 flag is {found == np.int32}")
+
+
+@takes_out(check=_places_only)
 def searchsorted(sorted_sequence: Any, input: Any, *, out_int32: bool = False,
                  right: bool = False, side: str | None = None, sorter: Any = None) -> Any:
     """How many of the sorted boundaries are below each element (with `right`: not above it)."""
@@ -329,7 +338,7 @@ def _check_search(boundaries: Any, input: Any, right: bool, side: str | None, so
         raise _unsupported("searchsorted_out_cpu", boundaries)
 
 
-@takes_out
+@takes_out(check=_places_only)
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False,
               right: bool = False) -> Any:
     """The bin of each element between boundaries: `searchsorted` with its arguments exchanged."""

@@ -149,14 +149,22 @@ def _check_mode_out(found: Any, wanted: Any) -> None:
                            f"'{dtypes.of(wanted).scalar_name}' for {which} output")
 
 
-@takes_out(check=_check_mode_out)
-def mode(input: Any, dim: int = -1, keepdim: bool = False) -> Any:
+def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The most frequent element along `dim`, the smallest of several; and the last of its places.
 
     No two nans are equal, and they come last.
     """
     dim = nonempty_dim("mode", input, dim)
+    return (_mode_into if input._data.ndim else _same_into)(
+        input, dim=dim, keepdim=keepdim, out=out)
+
+
+def _mode_along(input: Any, *, dim: int, keepdim: bool) -> Any:
     return ModeResult(*_mode(input, dim=dim, keepdim=keepdim))
+
+
+_mode_into = takes_out(_mode_along, name="mode", check=_check_mode_out)
+_same_into = takes_out(_mode_along, name="mode", check=_check_mode_out, warns=False)
 
 
 # --- covariance ----------------------------------------------------------------------------------
@@ -204,6 +212,8 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     else:
         off = rows - average.unsqueeze(1)
     product = off.mm((off if weights is None else off * weights).t().conj())
+    if product.is_complex() and len(product._data) == 1:  # a variance is real
+        product = complex_of(product.real, product.real.detach().zeros_like())
     return (product / freedom).squeeze()
 
 
@@ -244,7 +254,7 @@ def corrcoef(input: Any) -> Any:
     covariance = cov(input)
     if not covariance._data.ndim:
         return covariance / covariance
-    variance = covariance.diag()
+    variance = covariance.diagonal()
     deviation = (variance.real if variance.is_complex() else variance).sqrt()
     result = covariance / deviation.view(-1, 1) / deviation.view(1, -1)
     if not result.is_complex():  # rounding may have led out of [-1, 1]

@@ -9,6 +9,7 @@ import numpy as np
 from .. import dtypes
 from ..autocast_rules import autocasts
 from ..core import may_flow
+from ..out import takes_out
 from ..primitive import derivative, primitive
 from .creation import eye
 from .extremes import return_type
@@ -164,7 +165,7 @@ def svdvals(A: Any, *, driver: str | None = None) -> Any:
 
 
 @autocasts
-@takes_matrix_out("svd")
+@takes_out(recorded=True)
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
     """U, S and V of $A = U S V^H$; U and V square unless `some`, zeros unless `compute_uv`."""
     require_tensors("svd", input=input)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..out import check_scalar
 from ..primitive import joint_derivative, primitive
 from .lapack import by_columns, each_matrix, on_host, routine, takes_matrix_out
 from .linalg_errors import require_equation, require_lapack, require_square, require_tensors
@@ -41,7 +42,7 @@ def _solve_triangular_rule(g, input, result, upper, left, unitriangular, needs):
 joint_derivative(_solve_triangular, ("input", "B"), _solve_triangular_rule)
 
 
-@takes_matrix_out("linalg_solve_triangular")
+@takes_matrix_out("linalg_solve_triangular", check=check_scalar)
 def solve_triangular(input: Any, B: Any, *, upper: bool, left: bool = True,
                      unitriangular: bool = False) -> Any:
     """$X$ of $AX = B$, or of $XA = B$ where not `left`, for a triangular A; what stands in its
