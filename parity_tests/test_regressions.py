@@ -146,3 +146,61 @@ def test_a_saved_tensor_detached_in_place():
         lib.autograd.grad(z.sum(), x)
 
     check_error([(3,)], fn, grad=True)
+
+
+def test_a_view_made_without_recording_leads_nowhere():
+    def run(torch):
+        base = torch.ones(3, requires_grad=True)
+        with torch.no_grad():
+            lost = base[:2]
+        nowhere = torch.nn.functional.pad(lost, (0, 1))  # the plan of this call is no other's
+        leaf = torch.ones(2, requires_grad=True)
+        torch.nn.functional.pad(leaf, (0, 1)).sum().backward()
+        return lost.requires_grad, nowhere.requires_grad, nowhere.grad_fn.next_functions[0][0], \
+            leaf.grad
+
+    program(run)
+
+
+def test_out_in_rows():
+    """Two of torch's kernels write row after row into the memory of an out that has gaps."""
+    def pooled(torch):
+        memory = torch.zeros(32)
+        x = torch.arange(64.0).reshape(1, 1, 4, 4, 4)
+        torch.nn.functional.avg_pool3d(x, 2, out=memory[::2][:8].view(1, 1, 2, 2, 2))
+        return memory
+
+    def narrowed(torch):
+        memory = torch.zeros(32)
+        torch.narrow_copy(torch.arange(64.0).view(8, 8), 1, 2, 1, out=memory[::2][:8].view(8, 1))
+        return memory
+
+    program(pooled)
+    program(narrowed)
+
+
+@pytest.mark.parametrize("fn", [
+    lambda torch, out: torch.add(out, out, out=out),
+    lambda torch, out: torch.max(torch.ones(2, 3), 0, out=None).values,
+    lambda torch, out: torch.max(torch.ones(2, 3), out=None),
+    lambda torch, out: torch.add(out, out, out=None),
+    lambda torch, out: torch.diag(out, out=None),
+], ids=range(5))
+def test_out_may_be_none(fn):
+    program(lambda lib: fn(lib, lib.ones(3)))
+
+
+@pytest.mark.parametrize("shapes", [((3,), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((2, 3), (3, 4)),
+                                    ((5, 2, 3), (3,)), ((2, 5, 2, 3), (3, 4))], ids=str)
+@pytest.mark.parametrize("kind", ["float64", "float32", "int64"])
+def test_matmul_hands_out_on(shapes, kind):
+    def run(torch):
+        a, b = (torch.ones(*shape, dtype=torch.float64) for shape in shapes)
+        shape = (a @ b).shape
+        out = torch.zeros(*shape, 2, dtype=getattr(torch, kind))[..., 0]
+        return torch.matmul(a, b, out=out), out, out.stride()
+
+    if kind == "float64":
+        program(run, strides=True)
+    else:
+        check_error([], lambda lib: run(lib))
