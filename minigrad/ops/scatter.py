@@ -338,7 +338,7 @@ derivative(_masked_select, input=lambda g, mask, input_shape: masked_select_back
 derivative(masked_select_backward, g=lambda g, mask: g.masked_select(mask))
 
 
-@takes_out(apart=True)
+@takes_out(words="masked_select(): self and result must have the same scalar type", apart=True)
 def masked_select(input: Any, mask: Any) -> Any:
     """The elements where `mask` (broadcast with the input) is True, as a vector."""
     return _masked_select(input, mask)
