@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Some machines forbid Python to keep what it compiles; every process would compile it all again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint parity nightly parity-cpu parity-fake-cuda parity-speed speed clean
+.PHONY: demo test lint parity nightly parity-cpu parity-fake-cuda parity-speed speed docs clean
 
 ## demo: train a small model, compare and draw it
 demo: $(VENV)/demo.stamp
@@ -44,6 +44,10 @@ parity-speed: $(VENV)/test.stamp
 speed: $(VENV)/test.stamp
 	$(BIN)/python -m parity_tests.speed
 
+## docs: the book, as HTML in build/docs
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+
 ## clean: remove what these commands made
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -60,3 +64,7 @@ $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
 $(VENV)/test.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[parity,lint]"
 	touch $@ $(VENV)/demo.stamp
+
+$(VENV)/docs.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@

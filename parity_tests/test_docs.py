@@ -40,7 +40,7 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize("library", ["minigrad", "torch"])
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(DOCS))[:-3] for page in PAGES])
 def test_page(page, library):
     if harness.DEVICE != "cpu":
         pytest.skip("pages print what the CPU prints")
