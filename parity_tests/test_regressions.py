@@ -204,3 +204,15 @@ def test_matmul_hands_out_on(shapes, kind):
         program(run, strides=True)
     else:
         check_error([], lambda lib: run(lib))
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu"])
+def test_a_slope_that_is_constant_has_a_derivative_of_zero(name):
+    def fn(lib):
+        x = lib.tensor([-1.0, 2.0], requires_grad=True)
+        y = getattr(lib.nn.functional, name)(x).sum()
+        (slope,) = lib.autograd.grad(y, x, create_graph=True)
+        sources = [node and node.name() for node, _ in slope.grad_fn.next_functions]
+        return slope.grad_fn.name(), sources[1], lib.autograd.grad(slope.sum(), x)[0]
+
+    program(fn)

@@ -54,8 +54,9 @@ def threshold_backward(xp, grad_output, input, *, threshold):
     return xp.where(dropped, grad_output.dtype.type(0), grad_output)
 
 
-derivative(threshold_backward, grad_output=lambda g, input, threshold: threshold_backward(
-    g, input, threshold=threshold))
+derivative(threshold_backward,
+    grad_output=lambda g, input, threshold: threshold_backward(g, input, threshold=threshold),
+    input=lambda g: g.zeros_like())
 
 _relu_ = in_place(_relu, "relu_")
 
@@ -122,8 +123,10 @@ def leaky_relu_backward(xp, grad_output, input, *, negative_slope):
 
 derivative(_leaky_relu, input=lambda g, input, negative_slope: leaky_relu_backward(
     g, input, negative_slope=negative_slope))
-derivative(leaky_relu_backward, grad_output=lambda g, input, negative_slope: leaky_relu_backward(
-    g, input, negative_slope=negative_slope))
+derivative(leaky_relu_backward,
+    grad_output=lambda g, input, negative_slope: leaky_relu_backward(
+        g, input, negative_slope=negative_slope),
+    input=lambda g: g.zeros_like())
 
 
 def _leaky_relu_rule(g, result, negative_slope):
