@@ -58,3 +58,13 @@ def test_page(page, library):
             assert plain(printed.getvalue()) == plain(expected), f"{page.name}, line {line}"
             compared += 1
     assert compared
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "ja").glob("*.md")), ids=lambda page: page.stem)
+def test_translation(page):
+    """A translated chapter has the blocks of the original, and as many sections and exercises."""
+    original = DOCS / "book" / page.name
+    assert [block[1:] for block in blocks_of(page)] == [block[1:] for block in blocks_of(original)]
+    for mark in (r"^#+ ", r"^\*\*\d", "^<details>", r"^\| "):
+        assert len(re.findall(mark, page.read_text(), re.M)) == len(
+            re.findall(mark, original.read_text(), re.M)), mark
