@@ -174,7 +174,8 @@ class Table:
             cell = self.cells.get((name, level))
             if cell is not None and cell.source.startswith("minigrad/"):
                 path, _, line = cell.source.rpartition(":")
-                return f"[{name}](../{path}#L{line})"
+                shown = name.replace("__", r"\_\_")  # two of them would make it bold
+                return f"[{shown}](../{path}#L{line})"
         return name
 
 

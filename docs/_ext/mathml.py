@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 from docutils import nodes
-from docutils.utils.math import MathError
-from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
+
+from minigrad.viz.math import TexError, to_mathml
 
 logger = logging.getLogger(__name__)
 
 
-def _append(translator: Any, node: Any, as_block: bool) -> None:
+def _append(translator: Any, node: Any, display: bool) -> None:
+    tex = node.astext()
     try:
-        markup = tex2mathml(node.astext(), as_block=as_block)
-    except MathError as error:
-        logger.warning("not understood: %s (%s)", node.astext(), error, location=node)
-        markup = f"<code>{translator.encode(node.astext())}</code>"
-    translator.body.append(f'<div class="formula">{markup}</div>' if as_block else markup)
+        markup = to_mathml(tex, display)
+    except TexError as error:
+        logger.warning("%s", error, location=node)
+        markup = f"<code>{html.escape(tex)}</code>"
+    translator.body.append(f'<div class="formula">{markup}</div>' if display else markup)
     raise nodes.SkipNode
 
 
 def visit_inline(translator: Any, node: Any) -> None:
-    _append(translator, node, as_block=False)
+    _append(translator, node, display=False)
 
 
 def visit_block(translator: Any, node: Any) -> None:
-    _append(translator, node, as_block=True)
+    _append(translator, node, display=True)
 
 
 def setup(app: Any) -> dict:
