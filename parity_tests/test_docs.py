@@ -60,6 +60,23 @@ def test_page(page, library):
     assert compared
 
 
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#L\d+)?\)")
+
+
+def test_links():
+    """What the pages link to is there."""
+    for page in DOCS.glob("**/*.md"):
+        prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.S | re.M)
+        for target in LINK.findall(prose):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_architecture_names_files_that_exist():
+    text = (DOCS / "architecture.md").read_text()
+    for name in re.findall(r"`([\w/]+(?:\.py|/))`", text):
+        assert (DOCS.parent / "minigrad" / name).exists(), name
+
+
 @pytest.mark.parametrize("page", sorted((DOCS / "ja").glob("*.md")), ids=lambda page: page.stem)
 def test_translation(page):
     """A translated chapter has the blocks of the original, and as many sections and exercises."""

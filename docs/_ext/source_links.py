@@ -1,9 +1,9 @@
 """Links from the pages to the source: `[core.py](../minigrad/core.py#L171)` leads, on a site that
 has no repository beside it, to a page with that file, highlighted, at that line.
 
-A page's relative link to a file of the repository becomes the address `source:minigrad/core.py#L171`
-when the page is read, and a relative link again when it is written; each file that is linked to gets
-its page.
+A page's relative link to a file of the repository becomes the address
+`source:minigrad/core.py#L171` when the page is read, and a relative link again when it is written;
+each file that is linked to gets its page.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def pages(app: Any) -> Iterator[tuple[str, dict, str]]:
     formatter = HtmlFormatter(linenos="inline", lineanchors="L", anchorlinenos=True)
     for path in sorted(app.linked_sources):
         text = (ROOT / path).read_text()
-        body = highlight(text, get_lexer_for_filename(path, stripnl=False), formatter)
-        yield f"{FOLDER}/{path}", {"title": path, "body": f"<h1>{path}</h1>{body}"}, "page.html"
+        code = highlight(text, get_lexer_for_filename(path, stripnl=False), formatter)
+        body = f'<h1>{path}</h1><div class="source">{code}</div>'
+        yield f"{FOLDER}/{path}", {"title": path, "body": body}, "page.html"
 
 
 def setup(app: Any) -> dict:
