@@ -45,7 +45,7 @@ derivative(_relu, input=lambda g, result: threshold_backward(g, result, threshol
 
 @primitive
 def threshold_backward(xp, grad_output, input, *, threshold):
-    r"""0 where $a \le t$, even if $\bar y$ is nan; $\bar y$ elsewhere, also where $a$ is nan."""
+    r"""$\bar y\,[a > t]$: 0 where $a \le t$, even if $\bar y$ is nan; not where $a$ is nan."""
     dropped = input <= threshold
     if xp is np and grad_output.dtype.char == "f" and grad_output.flags.c_contiguous \
             and dropped.flags.c_contiguous and dropped.shape == grad_output.shape:
@@ -88,6 +88,7 @@ def written_over(function: Any, **rules: Any) -> Any:
 
 @primitive(name="threshold")
 def _threshold(xp, input, *, threshold, value):
+    r"""$y = a$ for $a > t$, else $v$; so $\bar a = \bar y\,[a > t]$."""
     return xp.where(input <= threshold, input.dtype.type(value), input)
 
 
@@ -112,12 +113,13 @@ def _finish(function: Any, input: Any, inplace: bool, **values: Any) -> Any:
 
 @primitive(name="leaky_relu")
 def _leaky_relu(xp, input, *, negative_slope):
+    r"""$y = a$ for $a > 0$, else $s\,a$; so $\bar a = \bar y$ for $a > 0$, else $s\,\bar y$."""
     return xp.where(input > 0, input, input * input.dtype.type(negative_slope))
 
 
 @primitive
 def leaky_relu_backward(xp, grad_output, input, *, negative_slope):
-    """The gradient, scaled by the slope where the input is not positive."""
+    r"""$\bar y$ for $a > 0$, else $s\,\bar y$."""
     return xp.where(input > 0, grad_output, grad_output * grad_output.dtype.type(negative_slope))
 
 
@@ -195,6 +197,7 @@ def prelu(input: Any, weight: Any) -> Any:
 
 @primitive(name="prelu_kernel")
 def _prelu(xp, input, weight):
+    r"""$y = a$ for $a > 0$, else $w\,a$; so $\bar w = \bar y\,a\,[a \le 0]$."""
     return xp.where(input > 0, input, weight * input)
 
 
@@ -205,6 +208,7 @@ derivative(_prelu,
 
 @primitive(name="hardtanh")
 def _hardtanh(xp, input, *, min_val, max_val):
+    r"""$y = \min(\max(a, l), u)$, so $\bar a = \bar y\,[l < a < u]$: 0 at the limits themselves."""
     return xp.clip(input, input.dtype.type(min_val), input.dtype.type(max_val))
 
 
@@ -312,6 +316,8 @@ def silu(input: Any, inplace: bool = False) -> Any:
 
 @primitive(name="softplus")
 def _softplus(xp, input, *, beta, threshold):
+    r"""$y = \ln(1 + e^{\beta a})/\beta$ for $\beta a \le t$, else $a$; so
+    $\bar a = \bar y\,\sigma(\beta a)$ for $\beta a \le t$, else $\bar y$."""
     scaled = input * input.dtype.type(beta)
     return xp.where(scaled > threshold, input,
                     xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / input.dtype.type(beta))
@@ -349,7 +355,7 @@ def mish(input: Any, inplace: bool = False) -> Any:
 
 @primitive(name="log_sigmoid")
 def _logsigmoid(xp, input):
-    r"""$\ln\sigma(a) = \min(a, 0) - \ln(1 + e^{-|a|})$."""
+    r"""$y = \ln\sigma(a) = \min(a, 0) - \ln(1 + e^{-|a|})$, so $\bar a = \bar y\,\sigma(-a)$."""
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
 
 
@@ -364,6 +370,7 @@ def logsigmoid(input: Any) -> Any:
 
 @primitive(name="glu")
 def _glu(xp, input, *, dim):
+    r"""$y_i = a_i\,\sigma(a_{i+n/2})$ along the dimension, of $n$ elements."""
     first, second = xp.split(input, 2, axis=dim)
     return first / (1 + xp.exp(-second))
 
@@ -395,6 +402,7 @@ _ONE_SIXTH = float(np.float32(1) / np.float32(6))  # torch keeps it in float32
 
 @primitive(name="hardsigmoid")
 def _hardsigmoid(xp, input):
+    r"""$y = \min(\max(a + 3, 0), 6)/6$, so $\bar a = \tfrac16\bar y\,[-3 < a < 3]$."""
     return xp.clip(input + 3, 0, 6) / input.dtype.type(6)
 
 
@@ -409,6 +417,8 @@ def hardsigmoid(input: Any, inplace: bool = False) -> Any:
 
 @primitive(name="hardswish")
 def _hardswish(xp, input):
+    r"""$y = a \min(\max(a + 3, 0), 6)/6$, so
+    $\bar a = \bar y\,((a/3 + 1/2)\,[|a| < 3] + [a \ge 3])$."""
     return input * xp.clip(input + 3, 0, 6) / input.dtype.type(6)
 
 
@@ -423,11 +433,13 @@ def hardswish(input: Any, inplace: bool = False) -> Any:
 
 @primitive(name="hardshrink")
 def _hardshrink(xp, input, *, lambd):
+    r"""$y = a\,[|a| > \lambda]$, so $\bar a = \bar y\,[|a| > \lambda]$."""
     return xp.where(xp.abs(input) <= lambd, input.dtype.type(0), input)
 
 
 @primitive(name="softshrink")
 def _softshrink(xp, input, *, lambd):
+    r"""$y = \mathrm{sgn}(a)\max(|a| - \lambda, 0)$, so $\bar a = \bar y\,[|a| > \lambda]$."""
     shrunk = input - xp.clip(input, input.dtype.type(-lambd), input.dtype.type(lambd))
     return shrunk
 

@@ -28,7 +28,7 @@ derivative(mul,
 
 @primitive(promote="default")
 def add(xp, input, other, *, alpha=1, out=None):
-    r"""$y = a + \alpha b$."""
+    r"""$y = a + \alpha b$, so $\bar a = \bar y$ and $\bar b = \bar y\,\alpha^*$."""
     return xp.add(input, other if alpha == 1 else scaled(xp, other, alpha), out=out)
 
 
@@ -106,8 +106,8 @@ def rdiv(input: Any, other: Any) -> Any:
 
 @primitive(promote="default", name="div", overload=2)
 def div_rounded(xp, input, other, *, rounding_mode, half=None):
-    """The quotient rounded down ("floor") or towards zero ("trunc"); its derivative is 0. One of
-    16-bit floats is rounded to the type `half` before it is cut off."""
+    r"""$y = \lfloor a/b \rfloor$ ("floor"), or $a/b$ rounded towards zero ("trunc"); its derivative
+    is 0. One of 16-bit floats is rounded to the type `half` before it is cut off."""
     if input.dtype.kind in "biu" and not xp.all(other):
         raise RuntimeError("ZeroDivisionError")
     if rounding_mode == "floor":
@@ -164,28 +164,28 @@ def _beside(input, number):
 
 @primitive(name="add", overload=1)
 def add_number(xp, input, *, other):
-    """$a + c$."""
+    """$y = a + c$."""
     input = _beside(input, other)
     return xp.add(input, input.dtype.type(other))
 
 
 @primitive(name="sub", overload=1)
 def sub_number(xp, input, *, other):
-    """$a - c$."""
+    """$y = a - c$."""
     input = _beside(input, other)
     return xp.subtract(input, input.dtype.type(other))
 
 
 @primitive(name="mul", overload=1)
 def mul_number(xp, input, *, other):
-    """$a\\,c$."""
+    r"""$y = a\,c$, so $\bar a = \bar y\,c^*$."""
     input = _beside(input, other)
     return xp.multiply(input, input.dtype.type(other))
 
 
 @primitive(name="div", overload=1)
 def div_number(xp, input, *, other):
-    """$a / c$."""
+    r"""$y = a / c$, so $\bar a = \bar y / c^*$."""
     input = _beside(input, 1.0)
     return xp.divide(input, input.dtype.type(other))
 
@@ -224,7 +224,8 @@ def power(xp, base, exponent):
 
 @primitive(promote="default", name="pow", overload=1, refuses={"b": "pow"})
 def pow_tensor(xp, input, exponent):
-    r"""$y = a^b$, so $\bar b = \bar y\,(y \ln a)^*$, and 0 where $a = 0$ and $b \ge 0$."""
+    r"""$y = a^b$, so $\bar a = \bar y\,(b\,a^{b-1})^*$, and 0 where $b = 0$;
+    $\bar b = \bar y\,(y \ln a)^*$, and 0 where $a = 0$ and $b \ge 0$."""
     return power(xp, input, exponent)
 
 

@@ -21,7 +21,7 @@ _LARGEST_EXPONENT = np.float32(88.72284)  # the logarithm of the largest float32
 
 @primitive(promote="int_to_float", refuses={"c": "i0_vml_cpu"})
 def i0(xp, input):
-    r"""$I_0(a) = \frac1\pi\int_0^\pi e^{a\cos t}dt$, with derivative $I_1$."""
+    r"""$y = I_0(a) = \frac1\pi\int_0^\pi e^{a\cos t}dt$, so $\bar a = \bar y\,I_1(a)$."""
     result = scipy_function(xp, "i0", input)
     if input.dtype == np.float32:  # torch multiplies by e^|a|, which overflows before I_0 does
         large = (xp.abs(input) > _LARGEST_EXPONENT) & xp.isfinite(input)
@@ -31,11 +31,11 @@ def i0(xp, input):
 
 derivative(i0, input=lambda g, input: g * i1(input))
 
-i0e = special_function("i0e", r"$e^{-|a|} I_0(a)$.", "i0e", halves=True,
+i0e = special_function("i0e", r"$y = e^{-|a|} I_0(a)$.", "i0e", halves=True,
                        node_name="SpecialI0EBackward0")
-i1: Any = special_function("i1", r"$I_1(a) = I_0'(a)$.", "i1", halves=True,
+i1: Any = special_function("i1", r"$y = I_1(a) = I_0'(a)$.", "i1", halves=True,
                       node_name="SpecialI1Backward0")
-i1e = special_function("i1e", r"$e^{-|a|} I_1(a)$.", "i1e", halves=True,
+i1e = special_function("i1e", r"$y = e^{-|a|} I_1(a)$.", "i1e", halves=True,
                        node_name="SpecialI1EBackward0")
 
 

@@ -28,19 +28,19 @@ def _flat(g: Any) -> Any:
 
 @primitive(promote="default")
 def floor(xp, input):
-    """The largest integer not above."""
+    r"""$y = \lfloor a \rfloor$, the largest integer not above."""
     return xp.floor(input) if input.dtype.kind == "f" else input
 
 
 @primitive(promote="default")
 def ceil(xp, input):
-    """The smallest integer not below."""
+    r"""$y = \lceil a \rceil$, the smallest integer not below."""
     return xp.ceil(input) if input.dtype.kind == "f" else input
 
 
 @primitive(promote="default")
 def trunc(xp, input):
-    """The integer towards zero."""
+    r"""$y = \mathrm{trunc}(a)$, the integer towards zero."""
     return xp.trunc(input) if input.dtype.kind == "f" else input
 
 
@@ -49,11 +49,13 @@ fix = trunc
 
 @primitive(promote="default", name="round")
 def _round(xp, input):
+    r"""$y = \mathrm{round}(a)$, the nearest integer, halves to even."""
     return xp.rint(input) if input.dtype.kind == "f" else input
 
 
 @primitive(promote="default", name="round", overload=1)
 def _round_decimals(xp, input, *, decimals):
+    r"""$y = 10^{-d}\,\mathrm{round}(10^d a)$ for $d$ decimals."""
     scale = 10.0 ** builtins.abs(decimals)
     if decimals > 0:
         return (xp.rint(input * scale) / scale).astype(input.dtype)
@@ -62,7 +64,7 @@ def _round_decimals(xp, input, *, decimals):
 
 @primitive(promote="default")
 def sign(xp, input):
-    """-1, 0 or 1; of nan 0."""
+    """$y = [a > 0] - [a < 0]$: -1, 0 or 1; of nan 0."""
     if input.dtype.kind == "b":
         return input
     return xp.subtract(input > 0, input < 0, dtype=input.dtype)
@@ -80,7 +82,7 @@ def round(input: Any, *, decimals: int | None = None) -> Any:
 
 @primitive(promote="default")
 def frac(xp, input):
-    """What is left after `trunc`."""
+    r"""$y = a - \mathrm{trunc}(a)$, so $\bar a = \bar y$."""
     return input - xp.trunc(input)
 
 
@@ -89,7 +91,7 @@ derivative(frac, input=lambda g: g)
 
 @primitive(promote="default", overload=1, overload_of_number=0, refuses={"bc": "remainder_cpu"})
 def remainder(xp, input, other):
-    r"""$a - b\lfloor a/b \rfloor$: it has the divisor's sign, as Python's %."""
+    r"""$y = a - b\lfloor a/b \rfloor$: it has the divisor's sign, as Python's %."""
     if input.dtype.kind in "iu" and not xp.all(other):
         raise RuntimeError("ZeroDivisionError")
     return xp.remainder(input, other)
@@ -103,7 +105,7 @@ derivative(remainder,
 @primitive(promote="default", overload=1, overload_of_number=0, numbers="last",
            refuses={"bc": "fmod_cpu"})
 def fmod(xp, input, other):
-    r"""$a - b\,\mathrm{trunc}(a/b)$: it has the dividend's sign, as C's fmod."""
+    r"""$y = a - b\,\mathrm{trunc}(a/b)$: it has the dividend's sign, as C's fmod."""
     if input.dtype.kind in "iu" and not xp.all(other):
         raise RuntimeError("ZeroDivisionError")
     return xp.fmod(input, other)
@@ -116,7 +118,7 @@ derivative(fmod,
 
 @primitive(promote="default", node_name="NotImplemented", refuses={"bc": "div_floor_cpu"})
 def floor_divide(xp, input, other):
-    r"""$\lfloor a / b \rfloor$; torch gives it no derivative (`div` with rounding_mode has one)."""
+    r"""$y = \lfloor a/b \rfloor$; torch has no derivative (`div` with rounding_mode has one)."""
     return div_rounded.op.kernel(xp, input, other, rounding_mode="floor")
 
 
@@ -141,7 +143,7 @@ def rmod(input: Any, other: Any) -> Any:
 
 @primitive(promote="default", name="clamp", overload=1)
 def _clamp(xp, input, *, min, max):
-    r"""$\min(\max(a, l), u)$; the gradient passes where $l \le a \le u$."""
+    r"""$y = \min(\max(a, l), u)$, so $\bar a = \bar y\,[l \le a \le u]$."""
     out = input if min is None else xp.maximum(input, input.dtype.type(min))
     out = out if max is None else xp.minimum(out, input.dtype.type(max))
     return out
@@ -152,6 +154,8 @@ derivative(_clamp, input=lambda g, input, min, max: masked(g, _inside(input, min
 
 @primitive(promote="default", name="clamp")
 def _clamp_tensors(xp, input, min=None, max=None):
+    r"""$y = \min(\max(a, l), u)$, so $\bar a = \bar y\,[l \le a \le u]$ and
+    $\bar l = \bar y\,[a < l < u]$; the upper limit gets the rest."""
     out = input if min is None else xp.maximum(input, min)
     return out if max is None else xp.minimum(out, max)
 
@@ -193,14 +197,14 @@ clip = clamp
 @primitive(promote="default", overload=1, overload_of_number=0, numbers="last",
            refuses={"c": "maximum_cpu"})
 def clamp_min(xp, input, min):
-    r"""$\max(a, l)$; the gradient passes where $a \ge l$."""
+    r"""$y = \max(a, l)$, so $\bar a = \bar y\,[a \ge l]$ and $\bar l = \bar y\,[a < l]$."""
     return xp.maximum(input, min)
 
 
 @primitive(promote="default", overload=1, overload_of_number=0, numbers="last",
            refuses={"c": "minimum_cpu"})
 def clamp_max(xp, input, max):
-    r"""$\min(a, u)$; the gradient passes where $a \le u$."""
+    r"""$y = \min(a, u)$, so $\bar a = \bar y\,[a \le u]$ and $\bar u = \bar y\,[a > u]$."""
     return xp.minimum(input, max)
 
 
@@ -216,7 +220,7 @@ derivative(clamp_max,
 
 @primitive(promote="default", numbers="none")
 def maximum(xp, input, other):
-    r"""The larger of two; where they are equal each gets half the gradient."""
+    r"""$y = \max(a, b)$; where they are equal each gets half the gradient."""
     if input.dtype.kind == "c":
         raise RuntimeError("maximum not implemented for complex tensors.")
     return xp.maximum(input, other)
@@ -224,7 +228,7 @@ def maximum(xp, input, other):
 
 @primitive(promote="default", numbers="none")
 def minimum(xp, input, other):
-    r"""The smaller of two; where they are equal each gets half the gradient."""
+    r"""$y = \min(a, b)$; where they are equal each gets half the gradient."""
     if input.dtype.kind == "c":
         raise RuntimeError("minimum not implemented for complex tensors.")
     return xp.minimum(input, other)
@@ -246,7 +250,7 @@ derivative(minimum,
 
 @primitive(promote="exact", name="where")
 def _select_by(xp, condition, input, other):
-    """`input` where the condition holds, else `other`; each gets its own part of the gradient."""
+    r"""$y = a$ where $c$ holds, else $b$, so $\bar a = \bar y$ where $c$ holds, else $0$."""
     return xp.where(condition, input, other)
 
 
@@ -272,7 +276,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
 
 @primitive(promote="exact", name="masked_fill", contiguous=True)
 def _masked_fill(xp, input, mask, *, value):
-    """`value` where the mask holds; no gradient flows there."""
+    r"""$y = v$ where $m$ holds, else $a$; so $\bar a = 0$ where $m$ holds, else $\bar y$."""
     return xp.where(mask, input.dtype.type(value), input)
 
 
@@ -281,6 +285,7 @@ derivative(_masked_fill, input=lambda g, mask: _masked_fill(g, mask, value=0))
 
 @primitive(promote="exact", name="masked_fill", overload=1, contiguous=True)
 def _masked_fill_tensor(xp, input, mask, value):
+    r"""$y = v$ where $m$ holds, else $a$; $\bar v$ is the sum of $\bar y$ over the mask."""
     return xp.where(mask, value.astype(input.dtype), input)
 
 
@@ -345,6 +350,7 @@ def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
 
 @primitive(promote="default", name="addcmul")
 def _addcmul(xp, input, tensor1, tensor2, *, value):
+    r"""$y = a + v\,b\,c$, so $\bar b = \bar y\,(v c)^*$ and $\bar c = \bar y\,(v b)^*$."""
     return input + (tensor1 * tensor2 if value == 1 else input.dtype.type(value)
                     * tensor1 * tensor2)
 
@@ -376,6 +382,7 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
 
 @primitive(promote="default", name="addcdiv")
 def _addcdiv(xp, input, tensor1, tensor2, *, value):
+    r"""$y = a + v\,b/c$, so $\bar b = \bar y\,(v/c)^*$ and $\bar c = -\bar y\,(v b/c^2)^*$."""
     return input + input.dtype.type(value) * tensor1 / tensor2
 
 

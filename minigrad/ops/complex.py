@@ -39,6 +39,7 @@ def conj(input: Any) -> Any:
 
 @primitive(promote="exact", name="conj_physical")
 def _conj_physical(xp, input):
+    r"""$y = a^*$, so $\bar a = \bar y^*$."""
     return xp.conj(input) if input.dtype.kind == "c" else input.copy()
 
 
@@ -109,7 +110,7 @@ derivative(view_as_complex, input=lambda g: view_as_real(g))
 
 @primitive(promote="int_to_float", name="angle")
 def angle(xp, input):
-    r"""$\arg a$; for real numbers 0 or $\pi$."""
+    r"""$y = \arg a$; for real numbers 0 or $\pi$."""
     if input.dtype.kind == "c":
         return xp.angle(input)
     return xp.where(xp.isnan(input), input, xp.where(input < 0, xp.pi, 0)).astype(input.dtype)
@@ -147,6 +148,7 @@ def _check_wide(label: str, part: Any) -> None:
 
 @primitive(name="complex")
 def _complex(xp, real, imag):
+    r"""$y = a + i b$, so $\bar a$ and $\bar b$ are the real and the imaginary part of $\bar y$."""
     shape = xp.broadcast_shapes(real.shape, imag.shape) if hasattr(xp, "broadcast_shapes") \
         else (real + imag).shape
     result = xp.empty(shape, "c8" if real.dtype.itemsize == 4 else "c16")
@@ -167,6 +169,7 @@ def complex(real: Any, imag: Any) -> Any:
 
 @primitive(promote="exact", name="polar")
 def _polar(xp, abs, angle):
+    r"""$y = r\,e^{i\phi}$."""
     result = xp.empty(xp.broadcast_shapes(abs.shape, angle.shape), f"c{2 * abs.dtype.itemsize}")
     result.real, result.imag = abs * xp.cos(angle), abs * xp.sin(angle)
     return result

@@ -73,7 +73,7 @@ signbit.op.check_out = _only_bool
 @primitive(promote="int_to_float", overload_of_number=1, numbers="last",
            refuses={"c": "copysign_cpu"})
 def copysign(xp, input, other):
-    r"""$|a|$ with the sign of $b$, so $\bar a = \bar y\,y/a$, and 0 at $a = 0$."""
+    r"""$y = |a|\,\mathrm{sgn}(b)$, also of -0; $\bar a = \bar y\,y/a$, and 0 at $a = 0$."""
     return xp.copysign(input, other)
 
 
@@ -84,6 +84,7 @@ derivative(copysign,
 
 @primitive(promote="exact", name="heaviside", node_name="NotImplemented")
 def _heaviside(xp, input, values):
+    r"""$y = [a > 0]$, and $b$ where $a = 0$; it has no derivative."""
     return xp.where(input == 0, values, (input > 0).astype(input.dtype))
 
 
@@ -124,6 +125,7 @@ Frexp = return_type("frexp", "mantissa", "exponent")
 
 @primitive(name="frexp", outputs=("mantissa", "exponent"))
 def _frexp(xp, input):
+    r"""$a = m\,2^e$ with $\tfrac12 \le |m| < 1$, so $\bar a = \bar m\,2^{-e}$."""
     mantissa, exponent = xp.frexp(input)
     return mantissa, exponent.astype(xp.int32)
 
@@ -188,6 +190,7 @@ def ldexp_(self: Any, other: Any) -> Any:
 
 @primitive(promote="exact", name="nextafter")
 def _nextafter(xp, input, other):
+    r"""The floating-point number next to $a$ on the way to $b$; $a$ gets the gradient."""
     if input.dtype.kind in "biuc":
         raise no_kernel("nextafter_cpu", input.dtype)
     return xp.nextafter(input, other)
@@ -207,6 +210,7 @@ def nextafter(input: Any, other: Any) -> Any:
 
 @primitive(promote="exact", name="nan_to_num")
 def _nan_to_num(xp, input, *, nan, posinf, neginf):
+    r"""$y = a$ where it is finite; nan and the infinities are replaced and get no gradient."""
     if input.dtype.kind == "c":
         result = xp.empty_like(input)
         for part in ("real", "imag"):
@@ -257,13 +261,13 @@ def _refuse_complex(name: str) -> Any:
 
 @primitive(promote="default", numbers="none", refuses={"c": "fmax_cpu"})
 def fmax(xp, input, other):
-    """The larger of two, which is the other one where one is nan."""
+    r"""$y = \max(a, b)$, the other one where one is nan, so $\bar a = \bar y\,[a \ge b]$."""
     return xp.fmax(input, other)
 
 
 @primitive(promote="default", numbers="none", refuses={"c": "fmin_cpu"})
 def fmin(xp, input, other):
-    """The smaller of two, which is the other one where one is nan."""
+    r"""$y = \min(a, b)$, the other one where one is nan, so $\bar a = \bar y\,[a \le b]$."""
     return xp.fmin(input, other)
 
 
@@ -315,7 +319,7 @@ derivative(hypot,
 
 @primitive(promote="int_to_float")
 def sinc(xp, input):
-    r"""$y = \frac{\sin \pi a}{\pi a}$, and 1 at 0."""
+    r"""$y = \frac{\sin \pi a}{\pi a}$, $\bar a = \bar y\,((\cos \pi a - y)/a)^*$; 1 and 0 at 0."""
     return xp.sinc(input).astype(input.dtype, copy=False)
 
 

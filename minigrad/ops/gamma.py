@@ -19,7 +19,7 @@ __all__ = ["digamma", "igamma", "igammac", "lgamma", "mvlgamma", "polygamma", "z
 
 @primitive(promote="int_to_float", refuses={"c": "lgamma_vml_cpu"})
 def lgamma(xp, input):
-    r"""$\ln|\Gamma(a)|$, with derivative digamma; $\infty$ at both infinities, as in C."""
+    r"""$y = \ln|\Gamma(a)|$, so $\bar a = \bar y\,\psi(a)$; $\infty$ at $\pm\infty$, as in C."""
     return xp.where(xp.isinf(input), xp.abs(input), scipy_function(xp, "gammaln", input))
 
 
@@ -34,7 +34,7 @@ def _digamma(xp, x):
 
 @primitive(promote="int_to_float", refuses={"c": "digamma"})
 def digamma(xp, input):
-    r"""$\psi(a) = \Gamma'(a)/\Gamma(a)$; torch has $-\infty$ at 0."""
+    r"""$y = \psi(a) = \Gamma'(a)/\Gamma(a)$, $\bar a = \bar y\,\psi^{(1)}(a)$; $-\infty$ at 0."""
     return _digamma(xp, input)
 
 
@@ -60,13 +60,14 @@ def _hurwitz(xp, x, q):
 @primitive(promote="int_to_float", name="special_zeta", overload_of_number=2,
            refuses={"c": "zeta_cpu"})
 def _zeta(xp, input, other):
-    r"""$\zeta(x, q) = \sum_{k \ge 0} (k + q)^{-x}$; differentiable in $q$ only."""
+    r"""$y = \zeta(x, q)$, which is $\sum_{k \ge 0} (k + q)^{-x}$, so
+    $\bar q = -\bar y\,x\,\zeta(x + 1, q)$; torch has no derivative in $x$."""
     return _hurwitz(xp, input, other)
 
 
 @primitive(promote="int_to_float", name="special_zeta", overload=1, refuses={"c": "zeta_cpu"})
 def _zeta_of_number(xp, other, input):
-    r"""$\zeta(x, q)$ for a number $x$."""
+    r"""$y = \zeta(x, q)$ for a number $x$."""
     return _hurwitz(xp, input, other)
 
 
@@ -111,7 +112,8 @@ def _trigamma(xp, x):
 
 
 def _polygamma_array(xp, input, *, n):
-    r"""$\psi^{(n)}(a) = (-1)^{n+1} n!\,\zeta(n+1, a)$ for $n \ge 2$."""
+    r"""$y = \psi^{(n)}(a)$, so $\bar a = \bar y\,\psi^{(n+1)}(a)$; it is
+    $(-1)^{n+1} n!\,\zeta(n+1, a)$ for $n \ge 1$."""
     with np.errstate(all="ignore"):
         if n == 0:
             return _digamma(xp, input)
@@ -156,6 +158,7 @@ def polygamma_over(input: Any, n: int) -> Any:
 
 @primitive(promote="int_to_float", name="mvlgamma", refuses={"c": "arange_cpu"})
 def _mvlgamma(xp, input, *, p):
+    r"""$y = \tfrac{p(p-1)}4\ln\pi + \sum_{i<p}\ln\Gamma(a - \tfrac i2)$."""
     shifts = xp.arange(p, dtype=input.dtype) / 2
     logs = lgamma.op.kernel(xp, input[..., None] - shifts)
     return logs.sum(-1) + input.dtype.type(p * (p - 1) * math.log(math.pi) / 4)
@@ -206,13 +209,14 @@ def _refuse_integers(input, target):
 
 @primitive(promote="default", numbers="none", refuses={"biuc": "igamma_cpu"})
 def igamma(xp, input, other):
-    r"""$P(a, x) = \frac1{\Gamma(a)}\int_0^x t^{a-1}e^{-t}dt$; differentiable in $x$ only."""
+    r"""$y = \frac1{\Gamma(a)}\int_0^x t^{a-1}e^{-t}dt$, $P(a, x)$; differentiable in $x$ only."""
     return scipy_function(xp, "gammainc", input, other)
 
 
 @primitive(promote="default", numbers="none", refuses={"biuc": "igammac_cpu"})
 def igammac(xp, input, other):
-    r"""$1 - P(a, x)$ without the loss of digits; differentiable in $x$ only."""
+    r"""$y = \frac1{\Gamma(a)}\int_x^\infty t^{a-1}e^{-t}dt$, or $1 - P(a, x)$ without the loss of
+    digits; differentiable in $x$ only."""
     return scipy_function(xp, "gammaincc", input, other)
 
 

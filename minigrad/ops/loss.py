@@ -140,7 +140,7 @@ def l1_loss(input: Any, target: Any, size_average: bool | None = None, reduce: b
 
 @primitive(promote="default", name="smooth_l1_loss")
 def _smooth_l1_loss(xp, input, target, *, reduction, beta):
-    r"""$\ell = d^2/2\beta$ for $d = |x - y| < \beta$, else $d - \beta/2$; the slope is
+    r"""$\ell = d^2/(2\beta)$ for $d = |x - y| < \beta$, else $d - \beta/2$; the slope is
     $(x - y)/\beta$ clamped to $[-1, 1]$."""
     d = xp.abs(input - target)
     beta = d.dtype.type(beta)

@@ -90,7 +90,7 @@ derivative(exp2, input=lambda g, result: g * result.conj() * math.log(2))
 @autocasts
 @primitive(promote="int_to_float")
 def expm1(xp, input):
-    r"""$y = e^a - 1$ without the loss of digits near 0."""
+    r"""$y = e^a - 1$ without the loss of digits near 0, so $\bar a = \bar y\,(y + 1)^*$."""
     return xp.expm1(input)
 
 
@@ -135,7 +135,7 @@ derivative(log10, input=lambda g, input: g / (input.conj() * math.log(10)))
 @autocasts
 @primitive(promote="int_to_float", node_name="Log1PBackward0")
 def log1p(xp, input):
-    r"""$y = \ln(1 + a)$ without the loss of digits near 0."""
+    r"""$y = \ln(1 + a)$ without the loss of digits near 0: $\bar a = \bar y / (1 + a)^*$."""
     return xp.log1p(input)
 
 
@@ -170,11 +170,14 @@ derivative(logaddexp,
 @primitive(promote="int_to_float", name="xlogy", overload_of_number=2,
            refuses={"c": "xlogy_cpu"})
 def _xlogy(xp, input, other):
+    r"""$y = a \ln b$, so $\bar a = \bar y \ln b$ and $\bar b = \bar y\,a/b$; 0 where $a = 0$
+    (unless b is nan)."""
     return xp.where((input == 0) & ~xp.isnan(other), input.dtype.type(0), input * xp.log(other))
 
 
 @primitive(promote="int_to_float", name="xlogy", overload=1, refuses={"c": "xlogy_cpu"})
 def _xlogy_of_number(xp, other, input):
+    r"""$y = c \ln b$ for a number $c$, so $\bar b = \bar y\,c/b$."""
     return _xlogy.op.kernel(xp, input, other)
 
 
@@ -196,7 +199,7 @@ def xlogy(input: Any, other: Any) -> Any:
 
 @primitive(promote="int_to_float")
 def sin(xp, input):
-    r"""$\bar a = \bar y\,(\cos a)^*$."""
+    r"""$y = \sin a$, so $\bar a = \bar y\,(\cos a)^*$."""
     return xp.sin(input)
 
 
@@ -205,7 +208,7 @@ derivative(sin, input=lambda g, input: g * input.cos().conj())
 
 @primitive(promote="int_to_float")
 def cos(xp, input):
-    r"""$\bar a = -\bar y\,(\sin a)^*$."""
+    r"""$y = \cos a$, so $\bar a = -\bar y\,(\sin a)^*$."""
     return xp.cos(input)
 
 
@@ -215,7 +218,7 @@ derivative(cos, input=lambda g, input: g * -input.sin().conj())
 @autocasts
 @primitive(promote="int_to_float")
 def tan(xp, input):
-    r"""$\bar a = \bar y\,(1 + y^2)^*$."""
+    r"""$y = \tan a$, so $\bar a = \bar y\,(1 + y^2)^*$."""
     return xp.tan(input)
 
 
@@ -225,7 +228,7 @@ derivative(tan, input=lambda g, result: g * (1 + result.pow(2)).conj())
 @autocasts
 @primitive(promote="int_to_float")
 def asin(xp, input):
-    r"""$\bar a = \bar y / \sqrt{1 - a^2}^*$."""
+    r"""$y = \arcsin a$, so $\bar a = \bar y / \sqrt{1 - a^2}^*$."""
     return xp.arcsin(input)
 
 
@@ -235,7 +238,7 @@ derivative(asin, input=lambda g, input: g * (-input * input + 1).rsqrt().conj())
 @autocasts
 @primitive(promote="int_to_float")
 def acos(xp, input):
-    r"""$\bar a = -\bar y / \sqrt{1 - a^2}^*$."""
+    r"""$y = \arccos a$, so $\bar a = -\bar y / \sqrt{1 - a^2}^*$."""
     return xp.arccos(input)
 
 
@@ -244,7 +247,7 @@ derivative(acos, input=lambda g, input: g * -((-input * input + 1).rsqrt()).conj
 
 @primitive(promote="int_to_float")
 def atan(xp, input):
-    r"""$\bar a = \bar y / (1 + a^2)^*$."""
+    r"""$y = \arctan a$, so $\bar a = \bar y / (1 + a^2)^*$."""
     return xp.arctan(input)
 
 
@@ -254,7 +257,7 @@ derivative(atan, input=lambda g, input: g / (input * input + 1).conj())
 @autocasts
 @primitive(promote="int_to_float", numbers="none", refuses={"c": "atan2_cpu"})
 def atan2(xp, input, other):
-    r"""The angle of $(b, a)$: $\bar a = \bar y\,b/(a^2+b^2)$, $\bar b = -\bar y\,a/(a^2+b^2)$."""
+    r"""$y = \arg(b + i a)$: $\bar a = \bar y\,b/(a^2+b^2)$, $\bar b = -\bar y\,a/(a^2+b^2)$."""
     return xp.arctan2(input, other)
 
 
@@ -266,7 +269,7 @@ derivative(atan2,
 @autocasts
 @primitive(promote="int_to_float")
 def sinh(xp, input):
-    r"""$\bar a = \bar y\,(\cosh a)^*$."""
+    r"""$y = \sinh a$, so $\bar a = \bar y\,(\cosh a)^*$."""
     return xp.sinh(input)
 
 
@@ -276,7 +279,7 @@ derivative(sinh, input=lambda g, input: g * input.cosh().conj())
 @autocasts
 @primitive(promote="int_to_float")
 def cosh(xp, input):
-    r"""$\bar a = \bar y\,(\sinh a)^*$."""
+    r"""$y = \cosh a$, so $\bar a = \bar y\,(\sinh a)^*$."""
     return xp.cosh(input)
 
 
@@ -285,7 +288,7 @@ derivative(cosh, input=lambda g, input: g * input.sinh().conj())
 
 @primitive(promote="int_to_float")
 def tanh(xp, input):
-    r"""$\bar a = \bar y\,(1 - y^2)^*$."""
+    r"""$y = \tanh a$, so $\bar a = \bar y\,(1 - y^2)^*$."""
     return xp.tanh(input)
 
 
@@ -307,7 +310,7 @@ derivative(tanh_backward,
 
 @primitive(promote="int_to_float")
 def asinh(xp, input):
-    r"""$\bar a = \bar y / \sqrt{a^2 + 1}^*$."""
+    r"""$y = \mathrm{arsinh}\,a$, so $\bar a = \bar y / \sqrt{a^2 + 1}^*$."""
     return xp.arcsinh(input)
 
 
@@ -316,7 +319,7 @@ derivative(asinh, input=lambda g, input: g * (input.pow(2) + 1).rsqrt().conj())
 
 @primitive(promote="int_to_float")
 def acosh(xp, input):
-    r"""$\bar a = \bar y / \sqrt{a^2 - 1}^*$."""
+    r"""$y = \mathrm{arcosh}\,a$, so $\bar a = \bar y / \sqrt{a^2 - 1}^*$."""
     return xp.arccosh(input)
 
 
@@ -325,7 +328,7 @@ derivative(acosh, input=lambda g, input: g * (input.pow(2) - 1).rsqrt().conj())
 
 @primitive(promote="int_to_float")
 def atanh(xp, input):
-    r"""$\bar a = \bar y / (1 - a^2)^*$."""
+    r"""$y = \mathrm{artanh}\,a$, so $\bar a = \bar y / (1 - a^2)^*$."""
     return xp.arctanh(input)
 
 
@@ -356,7 +359,8 @@ derivative(erf, input=lambda g, input: g * (2 / math.sqrt(math.pi)) * (-(input *
 
 @primitive(promote="int_to_float")
 def erfc(xp, input):
-    r"""$1 - \mathrm{erf}(a)$ without the loss of digits for large $a$."""
+    r"""$y = 1 - \mathrm{erf}(a)$ without the loss of digits for large $a$, so
+    $\bar a = -\bar y\,\frac2{\sqrt\pi}e^{-a^2}$."""
     return erfc_array(xp, input)
 
 
@@ -366,7 +370,7 @@ derivative(erfc, input=lambda g, input: g * (-2 / math.sqrt(math.pi)) * (-(input
 @autocasts
 @primitive(promote="int_to_float")
 def erfinv(xp, input):
-    r"""The inverse of erf: $\bar a = \bar y\,\frac{\sqrt\pi}{2}e^{y^2}$."""
+    r"""$\mathrm{erf}(y) = a$: its inverse, so $\bar a = \bar y\,\frac{\sqrt\pi}{2}e^{y^2}$."""
     return special(xp).erfinv(input)
 
 
@@ -398,6 +402,8 @@ derivative(sigmoid_backward,
 
 @primitive(promote="int_to_float", name="logit")
 def _logit(xp, input, *, eps):
+    r"""$y = \ln\frac{a}{1 - a}$, so $\bar a = \bar y / (a (1 - a))$; `eps` first clamps $a$ into
+    [eps, 1 - eps], and no gradient flows outside."""
     x = input if eps is None else xp.clip(input, eps, 1 - eps)
     return xp.log(x / (1 - x))
 
@@ -446,7 +452,7 @@ abs_ = inplace(_abs_of_real, "abs_")
 
 @primitive(promote="default")
 def sgn(xp, input):
-    r"""$a / |a|$, and 0 at 0; for real numbers the sign."""
+    r"""$y = a / |a|$, and 0 at 0; for real numbers the sign."""
     if input.dtype.kind != "c":
         return sign.op.kernel(xp, input)
     size = xp.abs(input)

@@ -41,10 +41,12 @@ def _erfcx(xp, x):
     return xp.where(x < 0, 2 * xp.exp(x * x) - right, right)
 
 
-ndtri = special_function("ndtri", "The inverse of `ndtr`.", "ndtri")
-log_ndtr = special_function("log_ndtr", "The logarithm of `ndtr`, far into the lower tail.",
+ndtri = special_function("ndtri", r"$\Phi(y) = a$: the inverse of `ndtr`, so "
+                         r"$\bar a = \bar y\sqrt{2\pi}\,e^{y^2/2}$.", "ndtri")
+log_ndtr = special_function("log_ndtr", r"$y = \ln\Phi(a)$, far into the lower tail.",
                             "log_ndtr")
-erfcx = special_function("erfcx", r"$e^{a^2}\,\mathrm{erfc}(a)$.", _erfcx)
+erfcx = special_function("erfcx", r"$y = e^{a^2}\,\mathrm{erfc}(a)$, so "
+                         r"$\bar a = \bar y\,(2 a y - 2/\sqrt\pi)$.", _erfcx)
 
 derivative(ndtri, input=lambda g, result: g * math.sqrt(2 * math.pi) * (
     result.square() / 2).exp())
@@ -61,7 +63,8 @@ def _entropy(xp, x):
         x == 0, 0, xp.where(x < 0, -math.inf, x)))
 
 
-entr = special_function("entr", r"$-a \ln a$; 0 at 0, $-\infty$ below.", _entropy, halves=True)
+entr = special_function("entr", r"$y = -a \ln a$, so $\bar a = -\bar y\,(1 + \ln a)$; 0 at 0, "
+                        r"$-\infty$ below.", _entropy, halves=True)
 derivative(entr, input=lambda g, input: g * -(1 + input.log()))
 
 
@@ -71,7 +74,7 @@ def _xlog1py_kernel(xp, input, other):
 
 
 def _xlog1py_of_number_kernel(xp, other, input):
-    """The same for a number $a$."""
+    r"""$y = c \ln(1 + b)$ for a number $c$, so $\bar b = \bar y\,c/(1 + b)$."""
     return _xlog1py_kernel(xp, input, other)
 
 
