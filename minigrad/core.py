@@ -127,6 +127,7 @@ class TensorBase:
 
     @property
     def requires_grad(self) -> bool:
+        """Whether operations on the tensor are recorded, so that it has a gradient."""
         view = self._view
         if view is None:
             return self._tracked is True
@@ -148,10 +149,12 @@ class TensorBase:
 
     @property
     def dtype(self) -> dtypes.dtype:
+        """The type of the elements."""
         return dtypes.of(self._data.dtype)
 
     @property
     def device(self) -> device:
+        """Where the elements are."""
         return device_of(self._data)
 
 
@@ -299,16 +302,19 @@ class Node:
             self.saved, self.results = FREED, ()
 
     def name(self) -> str:
+        """The node's name, which is torch's: MulBackward0."""
         kind = type(self).__name__
         by_hand = "Backward" not in kind or kind == "CopyBackwards"  # in torch's C++, not generated
         return f"torch::autograd::{kind}" if by_hand else kind
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """Where each input's gradient goes: a node and the number of its output."""
         return tuple((None, 0) if edge is None else edge[:2] for edge in self.edges)
 
     @property
     def metadata(self) -> dict:
+        """Notes of anybody's about the node."""
         return extras_of(self).metadata
 
     def _sequence_nr(self) -> int:

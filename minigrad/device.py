@@ -106,7 +106,7 @@ def as_device(place: Any) -> device:
 
 
 def array_module(array: Any) -> ModuleType:
-    """numpy or cupy, whichever `array` belongs to."""
+    """NumPy or CuPy, whichever `array` belongs to."""
     return ARRAY_MODULES[type(array)]
 
 

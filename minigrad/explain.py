@@ -149,6 +149,7 @@ class remember_lines(ContextDecorator):
         switches.add("watching", -1)
 
     def remember(self, node: Node, outputs: Any) -> None:
+        """Called for each new node: note the innermost line that is not minigrad's own."""
         frame: Any = sys._getframe(1)
         while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
             frame = frame.f_back
@@ -157,6 +158,7 @@ class remember_lines(ContextDecorator):
             node.metadata["line"] = Line(file, number, linecache.getline(file, number).strip())
 
     def apply(self, node: Node, gradients: Any) -> Any:
+        """The node's own gradients: backward is not watched."""
         return node.apply(gradients)
 
 

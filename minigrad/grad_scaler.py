@@ -199,21 +199,27 @@ class GradScaler:
         return self._scale
 
     def get_growth_factor(self) -> float:
+        """By what the scale grows after `growth_interval` good steps."""
         return self._growth_factor
 
     def set_growth_factor(self, new_factor: float) -> None:
+        """Set by what the scale grows."""
         self._growth_factor = new_factor
 
     def get_backoff_factor(self) -> float:
+        """By what the scale shrinks after a step that overflowed."""
         return self._backoff_factor
 
     def set_backoff_factor(self, new_factor: float) -> None:
+        """Set by what the scale shrinks."""
         self._backoff_factor = new_factor
 
     def get_growth_interval(self) -> int:
+        """After how many good steps the scale grows."""
         return self._growth_interval
 
     def set_growth_interval(self, new_interval: int) -> None:
+        """Set after how many good steps the scale grows."""
         self._growth_interval = new_interval
 
     def _get_growth_tracker(self) -> int:
@@ -223,6 +229,7 @@ class GradScaler:
             self._growth_tracker.item()
 
     def is_enabled(self) -> bool:
+        """Whether it does anything at all."""
         return self._enabled
 
     def state_dict(self) -> dict[str, Any]:
@@ -234,6 +241,7 @@ class GradScaler:
                 "_growth_tracker": self._get_growth_tracker()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` has returned."""
         if not self._enabled:
             return
         if len(state_dict) == 0:

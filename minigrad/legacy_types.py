@@ -39,7 +39,8 @@ class _TypedTensor(type):
 
 
 def _typed(dtype: dtypes.dtype) -> Any:
-    return _TypedTensor(f"{dtype.scalar_name}Tensor", (), {"dtype": dtype})
+    text = f"A tensor of {dtype.name}, from data or sizes; all such tensors are its instances."
+    return _TypedTensor(f"{dtype.scalar_name}Tensor", (), {"dtype": dtype, "__doc__": text})
 
 
 BoolTensor, ByteTensor, CharTensor = (

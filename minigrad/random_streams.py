@@ -156,7 +156,7 @@ class Generator:
     # Words and what is made of them: see Note [Words]
 
     def raw(self, n: int) -> np.ndarray:
-        """n words: uint32."""
+        """The next n words: uint32."""
         if self._engine is None:
             self._start()
         if n:
@@ -166,7 +166,7 @@ class Generator:
         return self._words.randint(0, 2**32, n, np.uint32)
 
     def raw64(self, n: int) -> np.ndarray:
-        """n pairs of words, the first one high: uint64."""
+        """The next n pairs of words, the first one high: uint64."""
         words = self.raw(2 * n)
         pairs = words[0::2].astype(np.uint64)
         pairs <<= np.uint64(32)
@@ -174,7 +174,7 @@ class Generator:
         return pairs
 
     def u24(self, n: int) -> np.ndarray:
-        """n multiples of 2**-24, uniform in [0, 1): float32."""
+        """The next n multiples of 2**-24, uniform in [0, 1): float32."""
         words = self.raw(n)
         words &= _LOW_24
         uniforms = words.view(np.int32).astype(np.float32)  # converts faster than unsigned
@@ -182,7 +182,7 @@ class Generator:
         return uniforms
 
     def u53(self, n: int) -> np.ndarray:
-        """n multiples of 2**-53, uniform in [0, 1): float64."""
+        """The next n multiples of 2**-53, uniform in [0, 1): float64."""
         pairs = self.raw64(n)
         pairs &= _LOW_53
         uniforms = pairs.view(np.int64).astype(np.float64)

@@ -44,25 +44,31 @@ class UntypedStorage:
 
     # --- as facts
     def nbytes(self) -> int:
+        """How many bytes there are."""
         return self._owner.nbytes
 
     size = __len__ = nbytes
 
     def element_size(self) -> int:
+        """One: it is counted in bytes."""
         return 1
 
     def data_ptr(self) -> int:
+        """The address of the first byte."""
         return address(self._owner) if self._owner.nbytes else 0
 
     @property
     def device(self) -> device:
+        """Where the memory is."""
         return device_of(self._owner)
 
     @property
     def is_cuda(self) -> bool:
+        """Whether it is on a GPU."""
         return self.device.type == "cuda"
 
     def untyped(self) -> UntypedStorage:
+        """The storage itself."""
         return self
 
     # Two handles of one memory are equal: torch hands out the very same object.
@@ -84,13 +90,16 @@ class UntypedStorage:
         return iter(self.tolist())
 
     def tolist(self) -> list[int]:
+        """The bytes as numbers."""
         return host(self._bytes).tolist()
 
     def fill_(self, value: int) -> UntypedStorage:
+        """Write one value into every byte."""
         self._bytes[...] = value
         return self
 
     def copy_(self, source: UntypedStorage, non_blocking: bool | None = None) -> UntypedStorage:
+        """Write the bytes of `source` over these."""
         if self.nbytes() != source.nbytes():
             raise RuntimeError(f"size does not match, self was {self.nbytes()} bytes but src was "
                                f"{source.nbytes()} bytes")
@@ -99,6 +108,7 @@ class UntypedStorage:
 
     # --- other storages
     def clone(self) -> UntypedStorage:
+        """A copy."""
         return UntypedStorage.of(self._bytes.copy())
 
     def __deepcopy__(self, memo: dict) -> UntypedStorage:
@@ -113,9 +123,11 @@ class UntypedStorage:
         return UntypedStorage.of(move(self._bytes, place))
 
     def cpu(self) -> UntypedStorage:
+        """This storage, or a copy of it in the host's memory."""
         return self.to("cpu")
 
     def cuda(self, device: int | None = None, non_blocking: bool = False) -> UntypedStorage:
+        """This storage, or a copy of it on a GPU."""
         return self.to("cuda" if device is None else f"cuda:{device}")
 
     def __repr__(self) -> str:
@@ -138,21 +150,27 @@ class TypedStorage:
 
     @property
     def device(self) -> device:
+        """Where the memory is."""
         return self._untyped_storage.device
 
     def untyped(self) -> UntypedStorage:
+        """The same memory as bytes."""
         return self._untyped_storage
 
     def data_ptr(self) -> int:
+        """The address of the first element."""
         return self._untyped_storage.data_ptr()
 
     def nbytes(self) -> int:
+        """How many bytes there are."""
         return self._untyped_storage.nbytes()
 
     def element_size(self) -> int:
+        """The bytes of an element."""
         return self.dtype.itemsize
 
     def size(self) -> int:
+        """How many elements there are."""
         return self.nbytes() // self.dtype.itemsize
 
     __len__ = size
@@ -167,6 +185,7 @@ class TypedStorage:
         return iter(self.tolist())
 
     def tolist(self) -> list:
+        """The elements as numbers."""
         return host(self._elements).tolist()
 
     def __repr__(self) -> str:

@@ -78,6 +78,7 @@ class Size(tuple):
     __str__ = __repr__
 
     def numel(self):
+        """The product of the sizes."""
         return math.prod(self)
 
     def __getitem__(self, index):
@@ -140,27 +141,33 @@ class Tensor(TensorBase):
 
     # --- shape and memory, as facts
     def size(self, dim=None):
+        """The shape, or one size of it."""
         return self.shape if dim is None else self.shape[wrap_dim(dim, self._data.ndim)]
 
     @property
     def shape(self):
+        """The sizes of the dimensions."""
         return Size(self._data.shape)
 
     @property
     def ndim(self):
+        """The number of dimensions."""
         return self._data.ndim
 
     def dim(self):
+        """The number of dimensions."""
         return self._data.ndim
 
     ndimension = dim
 
     def numel(self):
+        """The number of elements."""
         return self._data.size
 
     nelement = numel
 
     def stride(self, dim=None):
+        """How many elements apart neighbours along each dimension lie, or along one."""
         item = self._data.dtype.itemsize
         if self._data.size or builtins.any(self._data.strides):
             strides = tuple([s // item for s in self._data.strides])
@@ -170,36 +177,45 @@ class Tensor(TensorBase):
         return strides if dim is None else strides[wrap_dim(dim, len(strides))]
 
     def storage_offset(self):
+        """How many elements of its memory lie before the first of the tensor."""
         data = self._data
         start = address(strided.memory_of(data))
         return (address(data) - start) // data.dtype.itemsize
 
     def data_ptr(self):
+        """The address of the first element."""
         return address(self._data)
 
     def element_size(self):
+        """The bytes of an element."""
         return self._data.dtype.itemsize
 
     @property
     def itemsize(self):
+        """The bytes of an element."""
         return self._data.dtype.itemsize
 
     @property
     def nbytes(self):
+        """The bytes of all elements."""
         return self._data.nbytes
 
     def is_floating_point(self):
+        """Whether the elements are floating-point numbers."""
         return self.dtype.is_floating_point
 
     def is_complex(self):
+        """Whether the elements are complex numbers."""
         return self.dtype.is_complex
 
     @property
     def is_cuda(self):
+        """Whether the tensor is on a GPU."""
         return self.device.type == "cuda"
 
     @property
     def is_cpu(self):
+        """Whether the tensor is in the memory of the host."""
         return self.device.type == "cpu"
 
     is_contiguous, dim_order = queries.is_contiguous, queries.dim_order
@@ -324,6 +340,7 @@ class Tensor(TensorBase):
     arcsinh_, arccosh_, arctanh_ = asinh_, acosh_, atanh_
     maximum, minimum, logaddexp = choosing.maximum, choosing.minimum, pointwise.logaddexp
     def where(self, condition, other):
+        """The tensor where `condition` holds, else `other`."""
         return choosing.where(condition, self, other)
 
     eq, eq_ = comparison.eq, inplace(comparison.eq)

@@ -138,6 +138,7 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
         return kept.tensor
 
     def about_to_write(self, tensor: TensorBase) -> None:
+        """Keep a copy of what was saved from the memory that is about to be written."""
         counter = tensor._counter
         for kept in [each for each in self.kept if each.counter is counter]:
             with contextlib.ExitStack() as unrecorded:

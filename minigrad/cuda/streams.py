@@ -76,6 +76,7 @@ class Stream:
 
     @property
     def cuda_stream(self) -> int:
+        """The address of CUDA's own stream."""
         return self.stream.ptr
 
     def __eq__(self, other: object) -> bool:

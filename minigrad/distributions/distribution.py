@@ -63,10 +63,12 @@ class Distribution:
     # --- shapes
     @property
     def batch_shape(self) -> Any:
+        """The shape of the parameters: one distribution for each of its places."""
         return self._batch_shape
 
     @property
     def event_shape(self) -> Any:
+        """The shape of what one distribution draws."""
         return self._event_shape
 
     def _extended_shape(self, sample_shape: Any = ()) -> Any:
@@ -108,26 +110,32 @@ class Distribution:
     # --- what a family defines
     @property
     def arg_constraints(self) -> dict[str, Any]:
+        """What the parameters must satisfy, by name."""
         raise NotImplementedError
 
     @property
     def support(self) -> Any:
+        """Where the samples lie."""
         raise NotImplementedError
 
     @property
     def mean(self) -> Any:
+        """The expected value."""
         raise NotImplementedError
 
     @property
     def mode(self) -> Any:
+        """The most probable value."""
         raise NotImplementedError(f"{self.__class__} does not implement mode")
 
     @property
     def variance(self) -> Any:
+        """The expected square of the distance from the mean."""
         raise NotImplementedError
 
     @property
     def stddev(self) -> Any:
+        """The square root of the variance."""
         return self.variance.sqrt()
 
     def rsample(self, sample_shape: Any = ()) -> Any:
@@ -140,6 +148,7 @@ class Distribution:
             return self.rsample(sample_shape)
 
     def sample_n(self, n: int) -> Any:
+        """The samples of shape (n,): torch's older name."""
         warnings.warn("`sample_n(n)` will be deprecated. Use `sample((n,))` instead.",
                       FutureWarning, stacklevel=2)
         return self.sample((n,))
@@ -165,6 +174,7 @@ class Distribution:
         raise NotImplementedError
 
     def perplexity(self) -> Any:
+        """The exponential of the entropy."""
         return self.entropy().exp()
 
     # --- checks, text

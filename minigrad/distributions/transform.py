@@ -34,6 +34,7 @@ class Transform:
 
     @property
     def event_dim(self) -> int:
+        """How many dimensions one event has, before and after."""
         if self.domain.event_dim != self.codomain.event_dim:
             raise ValueError("Please use either .domain.event_dim or .codomain.event_dim")
         return self.domain.event_dim
@@ -55,6 +56,7 @@ class Transform:
         return ()
 
     def with_cache(self, cache_size: int = 1) -> Any:
+        """The same map, which remembers its last `cache_size` (0 or 1) arguments and values."""
         if self._cache_size == cache_size:
             return self
         kind: Any = type(self)
@@ -92,9 +94,11 @@ class Transform:
         raise NotImplementedError
 
     def forward_shape(self, shape: Any) -> Any:
+        """The shape of f(x) for an x of this shape."""
         return shape
 
     def inverse_shape(self, shape: Any) -> Any:
+        """The shape of x for an f(x) of this shape."""
         return shape
 
     def __repr__(self) -> str:

@@ -103,10 +103,12 @@ def constant_(tensor: Any, val: float) -> Any:
 
 
 def ones_(tensor: Any) -> Any:
+    """Ones."""
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Any) -> Any:
+    """Zeros."""
     with no_grad():
         return tensor.zero_()
 

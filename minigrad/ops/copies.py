@@ -50,6 +50,7 @@ def _copying(function: Callable, **options: Any) -> Callable:
         return None if isinstance(out, tuple | list) else result
 
     call.__name__ = call.__qualname__ = f"{function.__name__.strip('_')}_copy"
+    call.__doc__ = f"`{function.__name__.strip('_')}`, copied: the result has memory of its own."
     copied_into = takes_out(copied, name=call.__name__, **options)
     call.takes_out = True  # type: ignore[attr-defined]
     return call
@@ -61,6 +62,7 @@ def _unsafe(function: Callable) -> Callable:
                          lambda data: data)
 
     call.__name__ = call.__qualname__ = f"unsafe_{function.__name__}"
+    call.__doc__ = f"`{function.__name__}`; that a part is written later will not be noticed."
     return call
 
 

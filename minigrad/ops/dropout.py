@@ -50,9 +50,10 @@ dropout2d = feature_dropout
 
 
 def _per_sample(batched_ndim: int) -> Any:
-    """dropout1d and dropout3d: without a batch dimension the channels come first."""
+    """dropout1d and dropout3d."""
 
     def drop(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+        """Whole channels are zeroed together; they come first where there is no batch dimension."""
         _check(p)
         if input._data.ndim == batched_ndim:
             return feature_dropout(input, p, training, inplace)

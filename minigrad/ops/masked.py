@@ -249,7 +249,7 @@ def std(input: Any, dim: Any = None, unbiased: bool | None = None, *, correction
 # --- normalisations ------------------------------------------------------------------------------
 
 def softmax(input: Any, dim: int, *, dtype: Any = None, mask: Any = None) -> Any:
-    """softmax of the elements under the mask; the others get 0."""
+    """The softmax of the elements under the mask; the others get 0."""
     (dim,) = _dims(dim, input._data.ndim)[:1]
     return ops_softmax.softmax(_kept(input, mask, "amax"), dim, dtype=dtype or input.dtype)
 
@@ -261,7 +261,7 @@ def log_softmax(input: Any, dim: int, *, dtype: Any = None, mask: Any = None) ->
 
 
 def softmin(input: Any, dim: int, *, dtype: Any = None, mask: Any = None) -> Any:
-    """softmax of the negative elements under the mask."""
+    """The softmax of the negative elements under the mask."""
     (dim,) = _dims(dim, input._data.ndim)[:1]
     return ops_softmax.softmin(_kept(input, mask, "amin"), dim, dtype=dtype or input.dtype)
 

@@ -27,7 +27,7 @@ __all__ = ["arange", "linspace", "logspace", "range"]
 def arange(*bounds: Any, start: Any = None, end: Any = None, step: Any = None, out: Any = None,
            dtype: Any = None, layout: Any = None, device: Any = None,
            requires_grad: bool = False, pin_memory: bool = False) -> Any:
-    """start, start + step, ... up to, not including, `end`: `arange([start,] end[, step])`."""
+    """The numbers start, start + step, ... below `end`: `arange([start,] end[, step])`."""
     if len(bounds) == 1 and end is None:
         bounds = (0, *bounds)
     given = dict(zip(("start", "end", "step"), bounds, strict=False))

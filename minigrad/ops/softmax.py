@@ -153,7 +153,7 @@ def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
 
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10,
                    dim: int = -1) -> Any:
-    r"""softmax of (logits + Gumbel noise) / `tau`: a soft sample of a class.
+    r"""The softmax of (logits + Gumbel noise) / `tau`: a soft sample of a class.
 
     With `hard` the sample is one-hot, and its gradient that of the soft one.
     """

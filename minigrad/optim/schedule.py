@@ -76,6 +76,7 @@ class LRScheduler:
         return self._last_lr
 
     def get_lr(self) -> list:
+        """The rates at this step, one for each group of parameters."""
         """The next rates, for `step` to set."""
         if not self._get_lr_called_within_step:
             warnings.warn("To get the last learning rate computed by the scheduler, please use "
@@ -125,6 +126,7 @@ class LRScheduler:
         return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` has returned."""
         self.__dict__.update(state_dict)
 
 

@@ -186,10 +186,12 @@ class DefaultDeviceType:
 
     @staticmethod
     def set_device_type(device: str = "cuda") -> None:
+        """Choose the device."""
         DefaultDeviceType._device_type = device
 
     @staticmethod
     def get_device_type() -> str:
+        """The device chosen last."""
         return DefaultDeviceType._device_type
 
 

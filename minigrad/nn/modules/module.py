@@ -59,6 +59,7 @@ class Module(HookedModule, ModuleConversion, ModuleState):
             super().__init__(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; each kind of module has its own."""
         raise NotImplementedError(
             f'Module [{type(self).__name__}] is missing the required "forward" function')
 
@@ -218,6 +219,7 @@ class Module(HookedModule, ModuleConversion, ModuleState):
                 yield name, module
 
     def children(self) -> Iterator[Module]:
+        """The modules directly inside this one."""
         for _, module in self.named_children():
             yield module
 
@@ -241,15 +243,18 @@ class Module(HookedModule, ModuleConversion, ModuleState):
                                    remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, also those of the modules inside."""
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
     def named_buffers(self, prefix: str = "", recurse: bool = True,
                       remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
+        """All buffers with their paths."""
         return self._named_members(lambda module: module._buffers.items(), prefix, recurse,
                                    remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Any]:
+        """All buffers, also those of the modules inside."""
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
@@ -278,12 +283,14 @@ class Module(HookedModule, ModuleConversion, ModuleState):
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a path such as `net.0.weight`."""
         module, name, found = self._get_member(target)
         if not isinstance(found, Parameter):
             raise AttributeError(f"`{name}` is not an nn.Parameter")
         return found
 
     def get_buffer(self, target: str) -> Any:
+        """The buffer at a path such as `net.1.running_mean`."""
         module, name, found = self._get_member(target)
         if name not in module._buffers:
             raise AttributeError(f"`{name}` is not a buffer")
@@ -308,9 +315,11 @@ class Module(HookedModule, ModuleConversion, ModuleState):
         return self
 
     def eval(self) -> Any:
+        """Evaluation mode: `train(False)`."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Let all parameters require gradients, or none."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self

@@ -164,6 +164,7 @@ def forward_pre_hooks(module: Any, kind: type) -> list[tuple[int, Any]]:
 
 
 def remove_forward_pre_hook(module: Any, number: int) -> None:
+    """Take back the hook of that number."""
     del module.__dict__["_hooks"].before_forward.functions[number]
 
 

@@ -86,6 +86,7 @@ class RNNBase(_Recurrent):
         """Nothing: it is there for programs that call it for cuDNN's sake."""
 
     def check_input(self, input: Any, batch_sizes: Any) -> None:
+        """Raise, in torch's words, for an input of another dtype, rank or size."""
         weight = getattr(self, self._all_weights[0][0])
         if input.dtype is not weight.dtype and mode.autocast is None:
             raise ValueError(f"RNN input dtype ({input.dtype}) does not match weight dtype "
@@ -108,10 +109,12 @@ class RNNBase(_Recurrent):
 
     def check_hidden_size(self, hx: Any, expected_hidden_size: tuple[int, int, int],
                           msg: str = "Expected hidden size {}, got {}") -> None:
+        """Raise, in torch's words, for a state of another shape."""
         if tuple(hx.size()) != expected_hidden_size:
             raise RuntimeError(msg.format(expected_hidden_size, list(hx.size())))
 
     def check_forward_args(self, input: Any, hidden: Any, batch_sizes: Any) -> None:
+        """Both checks, of what `forward` was given."""
         self.check_input(input, batch_sizes)
         self.check_hidden_size(hidden, self.get_expected_hidden_size(input, batch_sizes))
 

@@ -178,6 +178,7 @@ class ParametrizationList(ModuleList):
             _give_memory(original, tensor)
 
     def originals(self) -> list[Any]:
+        """The tensors behind the parametrised one."""
         return [self.original] if self.is_tensor else \
             [getattr(self, f"original{i}") for i in range(self.ntensors)]
 

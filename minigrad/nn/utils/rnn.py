@@ -59,33 +59,43 @@ class PackedSequence(PackedSequence_):
         return type(self)(data, self.batch_sizes, *order)
 
     def cuda(self, *args: Any, **kwargs: Any) -> Any:
+        """The same on a GPU."""
         return self.to(*(args or ("cuda",)), **kwargs)
 
     def cpu(self, *args: Any, **kwargs: Any) -> Any:
+        """The same in the host's memory."""
         return self.to(*(args or ("cpu",)), **kwargs)
 
     def double(self) -> Any:
+        """The same with data of float64."""
         return self._as("double")
 
     def float(self) -> Any:
+        """The same with data of float32."""
         return self._as("float")
 
     def half(self) -> Any:
+        """The same with data of float16."""
         return self._as("half")
 
     def long(self) -> Any:
+        """The same with data of int64."""
         return self._as("long")
 
     def int(self) -> Any:
+        """The same with data of int32."""
         return self._as("int")
 
     def short(self) -> Any:
+        """The same with data of int16."""
         return self._as("short")
 
     def char(self) -> Any:
+        """The same with data of int8."""
         return self._as("char")
 
     def byte(self) -> Any:
+        """The same with data of uint8."""
         return self._as("byte")
 
     def _as(self, dtype: str) -> Any:
@@ -94,6 +104,7 @@ class PackedSequence(PackedSequence_):
 
     @property
     def is_cuda(self) -> bool:
+        """Whether the data are on a GPU."""
         return self.data.is_cuda
 
     def is_pinned(self) -> bool:

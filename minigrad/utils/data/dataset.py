@@ -127,10 +127,12 @@ class ConcatDataset(Dataset):
 
     @staticmethod
     def cumsum(sequence: Iterable) -> list[int]:
+        """The running sums of the datasets' lengths."""
         return list(itertools.accumulate(len(each) for each in sequence))
 
     @property
     def cummulative_sizes(self) -> list[int]:
+        """The older spelling of `cumulative_sizes`."""
         warnings.warn("`cummulative_sizes` attribute is renamed to `cumulative_sizes`",
                       FutureWarning, stacklevel=2)
         return self.cumulative_sizes
