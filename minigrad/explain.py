@@ -332,8 +332,7 @@ def source_of(function: Callable) -> tuple[str, Line | None]:
     line = Line(file, number, linecache.getline(file, number).strip())
     for node in _functions_in(file).get(number, ()):
         if isinstance(node, ast.FunctionDef) or _encloses(node, code):
-            text = ast.get_source_segment("".join(linecache.getlines(file)), node) or ""
-            return _tidied(text, node.col_offset), line
+            return _tidied(_text_of(node, file), node.col_offset), line
     return line.text, line
 
 
@@ -342,6 +341,14 @@ def _encloses(node: ast.Lambda, code: Any) -> bool:
     inside = max((line, column) for line, _, column, _ in code.co_positions()
                  if line is not None and column is not None)
     return (node.lineno, node.col_offset) <= inside < (node.end_lineno, node.end_col_offset)
+
+
+def _text_of(node: ast.Lambda | ast.FunctionDef, file: str) -> str:
+    """What ast.get_source_segment returns, which splits the whole file into lines each time."""
+    lines = [line.encode() for line in linecache.getlines(file)[node.lineno - 1:node.end_lineno]]
+    lines[-1] = lines[-1][:node.end_col_offset]
+    lines[0] = lines[0][node.col_offset:]
+    return b"".join(lines).decode()
 
 
 def _tidied(text: str, column: int) -> str:
