@@ -34,7 +34,8 @@ kernels and rules by [parity_tests/test_formulas.py](../../parity_tests/test_for
 
 Every op but views takes `out=`.
 """
-PROSE = re.compile(r"(\$[^$]+\$|`+[^`]+`+)")
+VERBATIM = re.compile(r"(\$[^$]+\$|`+[^`]+`+|(?<!\w)\*\w[\w -]*\*(?!\w))")  # *emphasis*, too
+ACRONYMS = re.compile(r"\b(ctc|fft|ldl|lp|lu|qr|stft|svd)\b")
 TITLE = re.compile(r"^(Note \[.*\])\n~+\n", re.M)
 SPECIAL = re.compile(r"([\\*_<>|\[\]#])")
 
@@ -63,8 +64,8 @@ def prose(docstring: str | None) -> str:
     text = TITLE.sub(r"`\1`\n\n", inspect.cleandoc(docstring or ""))
     paragraphs = text.split("\n\n")
     return "\n\n".join(each if each.startswith("    ") else "".join(
-        part if PROSE.fullmatch(part) else escaped(part)
-        for part in PROSE.split(each)) for each in paragraphs)
+        part if VERBATIM.fullmatch(part) else escaped(part)
+        for part in VERBATIM.split(each)) for each in paragraphs)
 
 
 def escaped(text: str) -> str:
@@ -104,7 +105,8 @@ class Page:
 
     def lines(self) -> Iterator[str]:
         path = place_of(self.module.__file__, 1)
-        yield f"# {self.family.replace('_', ' ').capitalize()}"
+        title = ACRONYMS.sub(lambda found: found[1].upper(), self.family.replace("_", " "))
+        yield f"# {title[0].upper()}{title[1:]}"
         yield ""
         yield prose(self.module.__doc__)
         yield ""

@@ -78,7 +78,9 @@ class Entry:
 
     @property
     def title(self) -> str:
-        return self.name if self.is_public or self.op is None else self.op.node.__name__
+        if self.is_public or self.op is None or "NotImplemented" in self.op.node.__name__:
+            return self.name
+        return self.op.node.__name__
 
     def signature(self) -> str:
         """As it is called: a kernel's `xp` is not an argument of the op."""
@@ -130,7 +132,8 @@ class Reference:
     def __init__(self) -> None:
         self.families: dict[str, list[Entry]] = {}
         self.modules: dict[str, types.ModuleType] = {}
-        self.by_id: dict[int, Entry] = {}
+        self.by_id: dict[int, Entry] = {}  # of the function
+        self.by_op: dict[int, Entry] = {}
         self.labels: set[str] = set()
         for found in pkgutil.iter_modules(ops.__path__):
             module = importlib.import_module(f"{ops.__name__}.{found.name}")
@@ -171,14 +174,16 @@ class Reference:
         while label in self.labels:
             label += "-2"
         self.labels.add(label)
-        self.by_id[id(function)] = entry = Entry(family, name, function, label)
+        entry = self.by_id[id(function)] = Entry(family, name, function, label)
+        if entry.op is not None:
+            self.by_op.setdefault(id(entry.op), entry)
         return entry
 
     def _find_nameless(self) -> None:
         """The ops that no name of a module holds, but a table or a closure: by their nodes."""
         for node in Node.__subclasses__():
             op = getattr(node, "op", None)
-            if op is not None and op.call is not None and id(op.call) not in self.by_id:
+            if op is not None and op.call is not None and id(op) not in self.by_op:
                 family = op.kernel.__module__.removeprefix(f"{ops.__name__}.")
                 if family in self.families:
                     self.families[family].append(self._entry(family, op.name, op.call))
@@ -193,8 +198,8 @@ class Reference:
     def find(self, function: Any) -> Entry | None:
         function = getattr(function, "without_autocast", function)
         found = self.by_id.get(id(function))
-        if found is None and getattr(function, "op", None) is not None:
-            return self.by_id.get(id(function.op.call))  # a Python operator's method
+        if found is None and hasattr(function, "op"):  # a Python operator's method
+            return self.by_op.get(id(function.op))
         return found
 
     # --- rules and uses
