@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 import pytest
 
+from minigrad.core import Node
+from minigrad.explain import source_of
 from parity_tests.harness import DEVICE, candidate
 
 FILE = __file__.rpartition("/")[2]
@@ -77,6 +81,17 @@ def test_two_rules_on_one_line_are_told_apart(lib):
     rules = [rule for step in lib.explain(loss).steps for rule in step.rules]
     by_copy = [rule.source for rule in rules if rule.inputs == ("src",)]
     assert set(by_copy) == {"lambda g: g"}
+
+
+def test_the_source_of_every_rule_is_found_whole():
+    rules = [rule for node in Node.__subclasses__() if getattr(node, "op", None) is not None
+             for rule in node.op.rules.values() if rule.__code__.co_filename != __file__]
+    assert len(rules) > 500
+    for rule in rules:
+        source, line = source_of(rule)
+        (statement,) = ast.parse(source).body  # not a part of it, and indented as it must be
+        assert isinstance(getattr(statement, "value", statement), ast.Lambda | ast.FunctionDef)
+        assert line.number == rule.__code__.co_firstlineno
 
 
 def test_a_loss_that_exists_already(lib):

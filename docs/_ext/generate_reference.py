@@ -177,15 +177,12 @@ class Page:
         yield ""
 
     def parity(self, entry: Entry) -> Iterator[str]:
-        if not entry.rows:
-            return
-        yield "**Parity**: the largest error in units of the last place, by level."
-        yield ""
-        yield f"| operator | {' | '.join(self.reference.levels)} |"
-        yield f"| --- |{' ---: |' * len(self.reference.levels)}"
+        """Levels that apply, and the largest error at each or what else the table says."""
         for name, cells in entry.rows:
-            yield f"| `{name}` | {' | '.join(cells)} |"
-        yield ""
+            told = [f"{level} {cell or 'missing'}" for level, cell in zip(
+                self.reference.levels, cells, strict=True) if cell != "-"]
+            yield f"**Parity** of `{name}`, errors in units of the last place: {', '.join(told)}."
+            yield ""
 
     def graph(self, entry: Entry) -> Iterator[str]:
         drawn = draw(entry.function, entry.name)
