@@ -9,7 +9,9 @@ A formula stands between dollars. "$y = A$ for $c$, else $B$" is one statement w
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -109,6 +111,8 @@ FUNCTIONS: dict[str, Callable] = {
     "arcosh": sympy.acosh, "artanh": sympy.atanh, "erf": sympy.erf, "erfc": sympy.erfc,
     **{name: getattr(sympy, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
 }
+OVER: dict[str, Callable] = {"sum": operator.add, "prod": operator.mul, "max": _larger,
+                             "min": _smaller}
 CONSTANTS = {"e": sympy.E, "pi": sympy.pi, "i": sympy.I, "infty": sympy.oo}
 RELATIONS = {"<": sympy.Lt, ">": sympy.Gt, "le": sympy.Le, "ge": sympy.Ge, "=": sympy.Eq,
              "ne": sympy.Ne}
@@ -131,10 +135,13 @@ class Statement(NamedTuple):
 class Formula:
     """A parser by recursive descent; `chain()` gives all sides of a = b < c and the signs."""
 
-    def __init__(self, text: str, meanings: dict[str, Any], real: bool = True) -> None:
+    def __init__(self, text: str, meanings: dict[str, Any], real: bool = True,
+                 indices: dict[str, int] | None = None, count: int = 0) -> None:
         self.tokens = TOKEN.findall(SPACE.sub(" ", text))
         self.at = 0
         self.real = real
+        self.indices = indices or {}  # what i in $a_i$ stands for
+        self.count = count            # how many elements there are
         self.meanings = meanings
         self.letter_of_integral = 0
 
@@ -252,14 +259,14 @@ class Formula:
             return sympy.sqrt(self.argument())
         if token == "int":
             return self.integral()
-        if token == "sum":
-            return self.finite_sum()
+        if token in OVER and self.peek() == "_":
+            return self.over_elements(token) if self.count else self.finite_sum()
         if token == "log":
             self.take("_")
             base = self.argument()
             return sympy.log(self.operand()) / sympy.log(base)
         if token == "bar":
-            return self.meaning(f"bar {self.take()}")
+            return self.meaning(f"bar {self.take()}{self.subscript()}")
         if token[0].isdigit():
             return sympy.Rational(token)
         return self.named(token)
@@ -271,12 +278,18 @@ class Formula:
             while self.peek() != "}":
                 token += self.take()
             self.take("}")
-        if self.peek() == "_":
-            self.take()
-            token += f"_{self.argument()}"
+        token += self.subscript()
         function = self.meanings.get(token) if callable(self.meanings.get(token)) \
             else FUNCTIONS.get(token)
         return self.meaning(token) if function is None else self.applied(token, function)
+
+    def subscript(self) -> str:
+        if self.peek() != "_":
+            return ""
+        self.take()
+        if self.peek() in self.indices:
+            return f"_{self.indices[self.take()]}"
+        return f"_{self.argument()}"
 
     def applied(self, name: str, function: Callable) -> Any:
         """\\ln x, \\Phi'(x), \\psi^{(n)}(x)."""
@@ -338,7 +351,30 @@ class Formula:
         self.meanings = outside
         return sympy.Sum(body, (index, 0, end - 1))
 
+    def over_elements(self, token: str) -> Any:
+        r"""\sum_i, \prod_{j \ne i}, \max_i: written out, element by element."""
+        self.take("_")
+        grouped = self.peek() == "{"
+        start, outside = self.at + grouped, self.indices
+        found = []
+        for value in range(self.count):
+            self.at = start
+            self.indices = {**outside, self.peek(): value}
+            holds = True
+            if grouped:
+                holds = self.condition() if self.peek(1) in RELATIONS else bool(self.take())
+                self.take("}")
+            else:
+                self.take()
+            body = self.product()
+            if holds:
+                found.append(body)
+        self.indices = outside
+        return functools.reduce(OVER[token], found)
+
     def meaning(self, name: str) -> Any:
+        if name in self.indices:
+            return sympy.Integer(self.indices[name])
         if name in self.meanings:
             return self.meanings[name]
         return CONSTANTS.get(name) or symbol(name, self.real)
@@ -348,19 +384,32 @@ class Formula:
 
 CASE = re.compile(r"^\s*(?:for|where)\s*$")
 ELSE = re.compile(r"^(?: holds)?, else\s*$")
-RESULT = re.compile(r"(\\bar \\?\w+|y|\\ell) = ")
+RESULT = re.compile(r"(\\bar \\?\w+|y|y_i|\\ell) = ")
 
 
-def statements(docstring: str, real: bool = True) -> list[Statement]:
+def statements(docstring: str, real: bool = True, count: int = 0,
+               meanings: dict[str, Any] | None = None) -> list[Statement]:
     """The statements of a docstring, about real or complex variables. The first may be a bare
     expression, then its left side is `result`; the others say what y is, or the gradient of an
-    input."""
+    input. With a `count` they are about vectors of so many elements: one statement for each i."""
     parts = re.split(r"\$([^$]+)\$", " ".join(inspect.cleandoc(docstring).split()))
-    texts, formulas = parts[0::2], parts[1::2]
-    known: dict[str, Any] = {}
-    for before, formula in zip(texts, formulas, strict=False):
-        if re.search(r"\b(with|for)\s*$", before) and re.match(r"\\?\w+ = ", formula):
-            sides, _ = Formula(formula, known, real).chain()
+    found: list[Statement] = []
+    for i in range(max(count, 1)):
+        indices = {"i": i} if count else {}
+
+        def formula(text: str, known: dict, indices: dict[str, int] = indices) -> Formula:
+            return Formula(text, known, real, indices, count)
+
+        found += [each for each in _read(parts[0::2], parts[1::2], formula, dict(meanings or {}),
+                                         symbol("result", real)) if each not in found]
+    return found
+
+
+def _read(texts: list[str], formulas: list[str], formula: Callable, known: dict[str, Any],
+          result: Any) -> list[Statement]:
+    for before, text in zip(texts, formulas, strict=False):
+        if re.search(r"\b(with|for)\s*$", before) and re.match(r"\\?\w+ = ", text):
+            sides, _ = formula(text, known).chain()
             known[str(sides[0])] = sides[1]
     found: list[Statement] = []
     at = 0
@@ -369,16 +418,15 @@ def statements(docstring: str, real: bool = True) -> list[Statement]:
         if equation and texts[at].rstrip().endswith(("with", "for")) or at and not equation:
             at += 1
             continue
-        sides, signs = Formula(formulas[at], known, real).whole()
+        sides, signs = formula(formulas[at], known).whole()
         if signs != ["="] * len(signs):
             raise ValueError(f"{formulas[at]} is not an equation")
         if not signs:
-            sides = [symbol("result", real), *sides]
+            sides = [result, *sides]
         left, *rights = sides
         if CASE.match(texts[at + 1]) and at + 2 < len(formulas) and ELSE.match(texts[at + 2]):
-            choice = formulas[at + 1].split(" = ")[-1]
-            holds = Formula(choice, known, real).condition()
-            (other,), _ = Formula(formulas[at + 2], known, real).whole()
+            holds = formula(formulas[at + 1].split(" = ")[-1], known).condition()
+            (other,), _ = formula(formulas[at + 2], known).whole()
             rights[-1] = sympy.Piecewise((rights[-1], holds), (other, True))
             at += 2
         found += [Statement(left, right) for right in rights]

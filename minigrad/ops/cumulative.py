@@ -20,6 +20,7 @@ __all__ = ["cumprod", "cumsum", "logcumsumexp"]
 
 @primitive(name="cumsum", contiguous=True)
 def _cumsum(xp, input, *, dim):
+    r"""$y_i = \sum_{j \le i} a_j$, so $\bar a_i = \sum_{j \ge i} \bar y_j$."""
     return input.cumsum(axis=dim) if input.ndim else input.copy()
 
 
@@ -48,6 +49,7 @@ def _cumsum_into(input: Any, dim: int, dtype: Any) -> Any:
 
 @primitive(name="cumprod", contiguous=True)
 def _cumprod(xp, input, *, dim):
+    r"""$y_i = \prod_{j \le i} a_j$."""
     return input.cumprod(axis=dim) if input.ndim else input.copy()
 
 
@@ -89,6 +91,7 @@ def logcumsumexp(input: Any, dim: int) -> Any:
 
 @primitive(promote="int_to_float", name="logcumsumexp")
 def _logcumsumexp(xp, input, *, dim):
+    r"""$y_i = \ln\sum_{j \le i} e^{a_j}$."""
     if not input.ndim:
         return input.copy()
     if xp is np and input.dtype.kind == "f":

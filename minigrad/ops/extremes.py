@@ -73,13 +73,13 @@ def put_along(g: Any, shape: tuple, indices: Any, dim: int, keepdim: bool) -> An
 
 @primitive(promote="exact", name="max", overload=1)
 def _max_all(xp, input):
-    r"""$\max_i a_i$; equal maxima share the gradient."""
+    r"""$y = \max_i a_i$; equal maxima share the gradient."""
     return input.max()
 
 
 @primitive(promote="exact", name="min", overload=1)
 def _min_all(xp, input):
-    r"""$\min_i a_i$; equal minima share the gradient."""
+    r"""$y = \min_i a_i$; equal minima share the gradient."""
     return input.min()
 
 

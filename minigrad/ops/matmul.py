@@ -139,7 +139,7 @@ def mv(input: Any, vec: Any) -> Any:
 
 @primitive(name="dot")
 def _dot(xp, input, tensor):
-    r"""$y = \sum_i a_i b_i$."""
+    r"""$y = \sum_i a_i b_i$, so $\bar a_i = \bar y\,b_i^*$ and $\bar b_i = \bar y\,a_i^*$."""
     return xp.dot(input, tensor)
 
 
@@ -150,7 +150,7 @@ derivative(_dot,
 
 @primitive(name="vdot")
 def _vdot(xp, input, other):
-    r"""$y = \sum_i a_i^* b_i$."""
+    r"""$y = \sum_i a_i^* b_i$, so $\bar a_i = \bar y^*\,b_i$ and $\bar b_i = \bar y\,a_i$."""
     return xp.dot(input.conj(), other)
 
 

@@ -34,6 +34,7 @@ derivative(_sum_all, input=lambda g, input_shape: g.expand(input_shape))
 
 @primitive(name="sum", overload=1, contiguous=True)
 def _sum_dims(xp, input, *, dim, keepdim):
+    r"""$y = \sum_i a_i$ over the dimensions `dim`, so $\bar a_i = \bar y$."""
     return sum_over(xp, input, dim, keepdim)
 
 
@@ -86,6 +87,7 @@ def reduced_dims(dim: Any, ndim: int) -> tuple[int, ...]:
 
 @primitive(name="mean")
 def _mean_all(xp, input):
+    r"""$y = \frac1n\sum_i a_i$, so $\bar a_i = \bar y/n$."""
     return xp.divide(input.sum(), input.dtype.type(input.size))
 
 
@@ -95,6 +97,7 @@ derivative(_mean_all, input=lambda g, input_shape: (
 
 @primitive(name="mean", overload=1)
 def _mean_dims(xp, input, *, dim, keepdim):
+    r"""$y = \frac1n\sum_i a_i$ over the dimensions `dim`, so $\bar a_i = \bar y/n$."""
     total = sum_over(xp, input, dim, keepdim)
     return xp.divide(total, input.dtype.type(_count([input.shape[d] for d in dim])))
 
@@ -141,6 +144,7 @@ _mean_over_dims = takes_out(_mean, name="mean", check=_dividable)
 
 @primitive(name="nansum")
 def _nansum(xp, input, *, dim, keepdim):
+    r"""$y = \sum_i a_i$ without those that are nan, which get no gradient."""
     return xp.nansum(input, axis=dim, keepdims=keepdim)
 
 
@@ -184,6 +188,7 @@ def _prod_all(xp, input):
 
 @primitive(name="prod", overload=1, contiguous=True)
 def _prod_dim(xp, input, *, dim, keepdim):
+    r"""$y = \prod_i a_i$ along `dim`, so $\bar a_i = \bar y \prod_{j \ne i} a_j$."""
     return input.prod(axis=dim if input.ndim else None, keepdims=keepdim)
 
 
@@ -254,6 +259,8 @@ def _var_rule(g, input, shape, dim, correction, keepdim):
 
 @primitive(name="std", contiguous=True)
 def _std(xp, input, *, dim, correction, keepdim):
+    r"""$y = \sqrt{\frac{1}{n - c}\sum_i (a_i - \mu)^2}$, so
+    $\bar a_i = \frac{\bar y}{(n - c)\,y}(a_i - \mu)$."""
     wide = input.astype(np.float64) if input.dtype == np.float32 else input
     square = _var.op.kernel(xp, wide, dim=dim, correction=correction, keepdim=keepdim)
     return xp.sqrt(square).astype(input.real.dtype)
@@ -368,7 +375,7 @@ def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 @primitive(name="linalg_vector_norm", contiguous=True)
 def _vector_norm(xp, input, *, ord, dim, keepdim, dtype=None):
-    r"""$\left(\sum_i |a_i|^p\right)^{1/p}$, computed in `dtype`; the gradient at 0 is 0."""
+    r"""$y = \left(\sum_i |a_i|^p\right)^{1/p}$, computed in `dtype`; the gradient at 0 is 0."""
     size = xp.abs(input if dtype is None else input.astype(dtype.numpy))
     if ord == math.inf:
         return size.max(axis=dim, keepdims=keepdim)

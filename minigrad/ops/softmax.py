@@ -37,7 +37,8 @@ def _last(array, dim):
 
 @primitive(name="softmax")
 def _softmax(xp, input, *, dim):
-    r"""$y_i = e^{a_i - \max a} / \sum_j e^{a_j - \max a}$."""
+    r"""$y_i = e^{a_i} / \sum_j e^{a_j}$, so $\bar a_i = y_i\,(\bar y_i - \sum_j \bar y_j y_j)$;
+    the largest $a$ is taken from all, lest they overflow."""
     if not input.size:
         return input.copy()
     rows = _last(input, dim) if input.ndim else input.reshape(1)
@@ -62,7 +63,7 @@ derivative(safe_softmax, input=lambda g, result, dim: _softmax_backward_data(g, 
 
 @primitive(name="softmax_backward_data", node_name="SoftmaxBackwardDataBackward0")
 def _softmax_backward_data(xp, grad_output, output, *, dim):
-    r"""$\bar a = y\,(\bar y - \sum_j \bar y_j y_j)$."""
+    r"""$\bar a_i = y_i\,(\bar y_i - \sum_j \bar y_j y_j)$."""
     if not output.ndim:
         return grad_output * output - output * (grad_output * output)
     result = grad_output - dots_along(xp, grad_output, output, dim)
@@ -79,7 +80,8 @@ derivative(_softmax_backward_data,
 
 @primitive(name="log_softmax")
 def _log_softmax(xp, input, *, dim):
-    r"""$y_i = a_i - \max a - \ln\sum_j e^{a_j - \max a}$."""
+    r"""$y_i = a_i - \ln\sum_j e^{a_j}$, so $\bar a_i = \bar y_i - e^{y_i} \sum_j \bar y_j$;
+    the largest $a$ is taken from all, lest they overflow."""
     if not input.size:
         return input.copy()
     rows = _last(input, dim) if input.ndim else input.reshape(1)
@@ -94,7 +96,7 @@ derivative(_log_softmax,
 
 @primitive(name="log_softmax_backward_data", node_name="LogSoftmaxBackwardDataBackward0")
 def _log_softmax_backward_data(xp, grad_output, output, *, dim):
-    r"""$\bar a = \bar y - e^y \sum_j \bar y_j$."""
+    r"""$\bar a_i = \bar y_i - e^{y_i} \sum_j \bar y_j$."""
     total = grad_output.sum(axis=dim, keepdims=True) if output.ndim else grad_output
     product = xp.exp(output)
     product *= total
