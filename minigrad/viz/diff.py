@@ -55,6 +55,7 @@ class Diff:
 
     @property
     def same(self) -> bool:
+        """Whether there is no difference."""
         return not self.differences
 
     def __bool__(self) -> bool:
