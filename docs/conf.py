@@ -12,15 +12,13 @@ project = "minigrad"
 author = "The minigrad authors"
 project_copyright = "The minigrad authors, MIT license"
 
-extensions = ["myst_parser", "mathml", "source_links"]
+extensions = ["myst_parser", "mathml", "source_links", "generate_reference"]
 exclude_patterns = ["_ext", "_static"]
 root_doc = "index"
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 myst_url_schemes = {"http": None, "https": None, "source": None}
-if not (HERE / "reference" / "index.md").exists():  # it is generated
-    suppress_warnings = ["toc.not_readable"]
 
 html_theme = "furo"
 html_title = "minigrad"

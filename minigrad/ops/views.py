@@ -446,7 +446,7 @@ def as_subclass(input: Any, cls: type) -> Any:
     seen = alias(input)
     result = object.__new__(cls)
     for slot in TensorBase.__slots__:
-        if slot != "__weakref__":
+        if slot != "__weakref__" and hasattr(seen, slot):  # _tangents is there in forward AD only
             setattr(result, slot, getattr(seen, slot))
     return result
 
