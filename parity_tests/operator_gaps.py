@@ -7,10 +7,6 @@ whose test passes fails the run.
 from __future__ import annotations
 
 EVERYWHERE = [
-    ("forward",
-     "torch is good to six digits of float64 only here: its Cephes ports lost a coefficient",
-        "special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
-         "special.bessel_y1"),
     ("gradient",
      "ill-conditioned: in both engines the last digit of a complex input moves the sixth of this",
         "pca_lowrank svd_lowrank"),
@@ -47,14 +43,6 @@ EVERYWHERE = [
     ("out",
      "torch leaves out as it was: unwritten (ihfftn), or unwritten if it is strided (gelu)",
         "fft.ihfftn nn.functional.gelu"),
-    ("out",
-     "torch is good to six digits of float64 only here: its Cephes ports lost a coefficient",
-        "special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
-         "special.bessel_y1"),
-    ("layouts",
-     "torch is good to six digits of float64 only here: its Cephes ports lost a coefficient",
-        "special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
-         "special.bessel_y1"),
     ("dtypes",
      "torch's result in 16-bit floats is garbage: -20896 for the exponential of 1",
         "matrix_exp"),
@@ -65,10 +53,6 @@ EVERYWHERE = [
      "at nan, infinities or the ends of the range",
         "nn.functional.grid_sample special.shifted_chebyshev_polynomial_u "
          "special.shifted_chebyshev_polynomial_v special.shifted_chebyshev_polynomial_w"),
-    ("extremal",
-     "torch is good to six digits of float64 only here: its Cephes ports lost a coefficient",
-        "special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0 "
-         "special.bessel_y1"),
 ]
 
 # Only with the array library of the GPU, or only without it.

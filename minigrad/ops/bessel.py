@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..device import host, special
 from ..primitive import derivative, primitive
+from .bessel_slips import airy_ai as airy_on
+from .bessel_slips import bessel
 from .scipy_functions import scipy_function, special_function
 
 __all__ = [
@@ -75,11 +76,18 @@ scaled_modified_bessel_k0 = special_function(
 scaled_modified_bessel_k1 = special_function(
     "scaled_modified_bessel_k1", "$e^a K_1(a)$.", "k1e")
 
+# Whose last digits are torch's: see Note [Where torch slips] in bessel_slips.py.
 bessel_j0 = special_function(
-    "bessel_j0", r"$J_0(a) = \frac1\pi\int_0^\pi\cos(a\sin t)dt$.", "j0")
-bessel_j1 = special_function("bessel_j1", "$J_1(a) = -J_0'(a)$.", "j1")
-bessel_y0 = special_function("bessel_y0", "$Y_0(a)$, of the second kind.", "y0")
-bessel_y1 = special_function("bessel_y1", "$Y_1(a) = -Y_0'(a)$.", "y1")
+    "bessel_j0", r"$J_0(a) = \frac1\pi\int_0^\pi\cos(a\sin t)dt$.",
+    lambda xp, x: bessel(xp, "j", 0, x))
+bessel_j1 = special_function(
+    "bessel_j1", "$J_1(a) = -J_0'(a)$.", lambda xp, x: bessel(xp, "j", 1, x))
+bessel_y0 = special_function(
+    "bessel_y0", "$Y_0(a)$, of the second kind.", lambda xp, x: bessel(xp, "y", 0, x))
+bessel_y1 = special_function(
+    "bessel_y1", "$Y_1(a) = -Y_0'(a)$.", lambda xp, x: bessel(xp, "y", 1, x))
+airy_ai = special_function(
+    "airy_ai", r"$\mathrm{Ai}(a)$, the bounded solution of $y'' = a\,y$.", airy_on)
 
 
 def _spherical_j0(xp, x):
@@ -91,12 +99,4 @@ def _spherical_j0(xp, x):
     return xp.where(xp.abs(x) < 0.5, series, xp.where(xp.isinf(x), 0, xp.sin(safe) / safe))
 
 
-def _airy(xp, x):
-    """Through the host on CuPy; 0 beyond 103.9, where the value underflows, nan at infinity."""
-    value = xp.asarray(special(np).airy(host(x))[0])
-    return xp.where(x > 103.892, xp.where(xp.isinf(x), np.nan, 0), value)
-
-
 spherical_bessel_j0 = special_function("spherical_bessel_j0", r"$\sin(a)/a$.", _spherical_j0)
-airy_ai = special_function(
-    "airy_ai", r"$\mathrm{Ai}(a)$, the bounded solution of $y'' = a\,y$.", _airy)
