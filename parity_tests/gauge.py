@@ -35,8 +35,9 @@ class Run(NamedTuple):
 
 
 def determined(op: Any, side: Any) -> Any:
-    """The determined part of the result of a `Run`: all of it for most operators."""
-    function = DETERMINED.get(op.name)
+    """The determined part of the result of a `Run`: all of it for most operators, and for what is
+    none (modules)."""
+    function = None if op is None else DETERMINED.get(op.name)
     return side.result if function is None else function(side)
 
 

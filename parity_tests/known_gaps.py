@@ -63,12 +63,6 @@ GAPS: dict[str, str] = {
     **_signatures("function-tensordot", "out= is added by a decorator"),
     **_signatures("function-isin", "the overload for a number calls its arguments differently"),
     **_signatures("function-orgqr method-orgqr", "householder_product, with its argument names"),
-    **dict.fromkeys((
-        "test_prints_the_same[cnn]", "test_prints_the_same[dcgan]",
-        "test_fused_convolution[Conv1d]", "test_fused_convolution[Conv2d]",
-        "test_fused_convolution[Conv3d]", "test_fused_convolution[ConvTranspose2d]",
-        "test_norms_of_convolutions[Conv1d]", "test_norms_of_convolutions[Conv2d]",
-        "test_norms_of_convolutions[ConvTranspose2d]"), "nn.Conv2d and its kin are not there yet"),
     "test_weight_norm_second_derivative_is_torchs[0]":
         "torch's takes the norms for constants, which they are not; this one's is the formula's",
     **_signatures("method-polygamma", "the method of torch takes n first: so does this one"),

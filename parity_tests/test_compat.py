@@ -100,11 +100,16 @@ def test_backends(torch, say):
     backends = importlib.import_module(f"{torch.__name__}.backends")
     say(backends.mps.is_available(), backends.mps.is_built())
     say(backends.cudnn.is_available() in (False, True), backends.cudnn.benchmark)
-    backends.cudnn.benchmark = True
-    say(backends.cudnn.benchmark, backends.cudnn.enabled, backends.cudnn.deterministic)
-    backends.cudnn.benchmark = False
+    say(backends.cudnn.enabled, backends.cudnn.deterministic)
     say(backends.cuda.matmul.allow_tf32, backends.cuda.math_sdp_enabled())
     say(isinstance(backends.cpu.get_cpu_capability(), str))
+
+
+def test_switches_of_backends_are_kept():
+    cudnn = candidate().backends.cudnn
+    cudnn.benchmark = True
+    assert cudnn.benchmark
+    cudnn.benchmark = False
 
 
 def test_cuda_without_a_gpu():
