@@ -69,8 +69,6 @@ GAPS: dict[str, str] = {
     **{f"test_module[nn.{name}-graph]":
        "one node for a layer and direction, where torch records every step (docs/architecture.md)"
        for name in ("GRU", "LSTM", "RNN") if "graph" not in levels_left_out()},
-    "test_module[nn.LinearCrossEntropyLoss-second]":
-        "refused where rows are worked on in chunks, as in torch, but torch's words are accidental",
     **{f"test_module[{dtype}-embedding_bag_frequency]":
        "torch divides by how often another row was looked up: the i-th of the sorted indices, not "
        "the i-th distinct one" for dtype in ("float32", "float64")},
