@@ -5,8 +5,9 @@ that `-m matrix` runs only these, listens to their reports, whichever worker the
 writes the file when the run is over.
 
 A section is a table of entries (operators, modules, ...) by levels. Its tests have node ids like
-`test_operators.py::test_operator[softmax-gradient]`: entry, dash, level; they leave their largest
-error in `record_property("error", ...)`, and where the code is in `record_property("source", ...)`.
+`test_operators.py::test_operator[softmax-gradient]`: entry, dash, level; or `test_exists[softmax]`,
+where the test itself is the level. They leave their largest error in `record_property("error",
+...)`, and where the code is in `record_property("source", ...)`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Section(NamedTuple):
     database: str            # where the samples come from, in words
     file: str                # "test_operators.py"
     levels: dict[str, str]   # level: what is compared there
-    expected: str            # "module:function", which gives {entry: [level, ...]}
+    expected: str = ""       # "module:function", which gives {entry: [level, ...]}; else what ran
 
     def cells(self) -> dict[str, list[str]]:
         module, _, function = self.expected.partition(":")
@@ -86,6 +87,15 @@ SECTIONS = [
         "bfloat16": "dtypes of the results under autocast to bfloat16",
         "float16": "and to float16",
     }, "test_amp:expected_cells"),
+    Section("Files", "content", "programs of ours", "test_files.py", {
+        "both_ways": "torch reads what minigrad saves, minigrad what torch saves",
+        "files_older_than_zip": "minigrad reads torch's older format",
+    }),
+    Section("Data", "case", "programs of ours", "test_data.py", {
+        "loader": "what a DataLoader yields, in which order",
+        "sampler": "the indices of samplers, from the same seed",
+        "collate": "batches made of all kinds of items",
+    }),
 ]
 EQUAL, GAP, WRONG = "equal", "gap", "wrong"
 
@@ -132,11 +142,18 @@ class Table:
         found = self.pattern.search(report.nodeid)
         if not found:
             return
-        name, _, level = (found[2], "", "exists") if found[1] == "exists" else \
+        name, _, level = (found[2], "", found[1]) if found[1] in self.section.levels else \
             found[2].rpartition("-")
         if level in self.section.levels:
             state = EQUAL if report.passed else GAP if hasattr(report, "wasxfail") else WRONG
             self.cells[name, level] = Cell(state, dict(report.user_properties))
+
+    def find_expected(self) -> None:
+        if self.section.expected:
+            self.expected = self.section.cells()
+        else:
+            for name, level in self.cells:
+                self.expected.setdefault(name, []).append(level)
 
     def is_equal(self, name: str, level: str) -> bool:
         cell = self.cells.get((name, level))
@@ -204,7 +221,7 @@ class Matrix:
         import torch
 
         for table in self.tables:
-            table.expected = table.section.cells()
+            table.find_expected()
         equal = sum(table.equal() for table in self.tables)
         total = sum(table.total() for table in self.tables)
         introduction = INTRODUCTION.format(
