@@ -31,10 +31,10 @@ lint: $(VENV)/test.stamp
 parity-cpu: $(VENV)/test.stamp
 	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device cpu -k "not speed"
 
-# The stand-in for CuPy: the same tests on a machine without a GPU. The chapter and the speed tests
-# are about the whole program, not about the device.
+# The stand-in for CuPy: the same tests on a machine without a GPU, but for those that are not about
+# the device (HOST_ONLY in conftest.py).
 parity-fake-cuda: $(VENV)/test.stamp
-	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device fake-cuda -k "not chapter and not speed"
+	$(BIN)/pytest parity_tests -n $(WORKERS) --dist loadgroup --device fake-cuda
 
 # On its own, so that nothing else runs while it measures.
 parity-speed: $(VENV)/test.stamp

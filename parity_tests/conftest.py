@@ -14,6 +14,13 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 HERE = Path(__file__).parent
 
+# What is about the host, about text or about whole programs is not repeated on another device.
+HOST_ONLY = {f"test_{name}.py" for name in (
+    "chapter", "data_workers", "demo", "docs", "docstrings", "examples", "files_refused",
+    "formulas", "formulas_of_reductions", "harness", "lr_scheduler", "names", "reference", "run",
+    "signatures", "speed", "testing", "viz", "viz_diff", "viz_step", "viz_step_browser",
+    "viz_training")}
+
 # `--hypothesis-profile nightly` looks for new examples; else they are the same in every run.
 settings.register_profile("nightly", max_examples=2000, deadline=None, print_blob=True,
                           suppress_health_check=[HealthCheck.too_slow])
@@ -84,6 +91,11 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.xfail(reason=GAPS[key], strict=True))
 
     device = config.getoption("--device")
+    if device != "cpu":
+        dropped = [item for item in items if item.path.name in HOST_ONLY]
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item.path.name not in HOST_ONLY]
+        return
     expected = {key for key in GAPS if " @" not in key or key.endswith(f" @{device}")}
     if whole_folder_collected(config) and expected - matched:
         raise pytest.UsageError(f"known_gaps.py names no test: {sorted(expected - matched)}")
