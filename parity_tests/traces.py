@@ -13,6 +13,7 @@ them, everything else as text. So are warnings, but for those that torch gives o
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import warnings
@@ -50,7 +51,8 @@ def traced(function: Callable) -> Callable:
                                     requires_grad=requires_grad)
 
             say.leaf = make  # type: ignore[attr-defined]
-            with warnings.catch_warnings(record=True) as caught:
+            here = contextlib.nullcontext() if device == "cpu" else torch.device(device)
+            with warnings.catch_warnings(record=True) as caught, here:
                 warnings.simplefilter("always")
                 result = function(torch, say, *args, **kwargs)
             return [told, result, sorted({normalise(str(each.message)) for each in caught

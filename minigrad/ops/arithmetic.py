@@ -10,6 +10,7 @@ from typing import Any
 
 from ..autocast_rules import autocasts
 from ..core import TensorBase
+from ..device import host
 from ..dtypes import HALF_TYPES, get_default_dtype, of_number, result_type
 from ..out import takes_out
 from ..primitive import derivative, primitive
@@ -66,6 +67,8 @@ sub.op.refuse = _refuse_bool
 
 def scaled(xp, array, alpha):
     """`alpha * array` in the array's own dtype; only a float may carry a float factor."""
+    if isinstance(alpha, TensorBase):
+        alpha = host(alpha._data).item()
     if isinstance(alpha, float) and array.dtype.kind in "biu":
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating "
                            "point number.")
