@@ -243,8 +243,22 @@ from .ops.recurrent_cells import (
     gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell,
 )
 from .ops.reduction import (
-    all, any, count_nonzero, dist, logsumexp, mean, nanmean, nansum, prod, std, std_mean, sum,
-    var, var_mean,
+    all,
+    any,
+    count_nonzero,
+    logsumexp,
+    mean,
+    nanmean,
+    nansum,
+    prod,
+    std,
+    std_mean,
+    sum,
+    var,
+    var_mean,
+)
+from .ops.vector_norm import (
+    dist,
 )
 from .ops.scatter import (
     argwhere, diagonal_scatter, gather, index_add, index_copy, index_fill, index_select,

@@ -25,11 +25,13 @@ from .ops.matrix_exp import linalg_matrix_exp as matrix_exp
 from .ops.pseudo_inverse import matrix_rank, pinv
 from .ops.qr import householder_product
 from .ops.qr import linalg_qr as qr
-from .ops.reduction import vector_norm
 from .ops.solve import inv, inv_ex, solve, solve_ex, tensorinv, tensorsolve
 from .ops.svd import linalg_svd as svd
 from .ops.svd import svdvals
 from .ops.triangular import solve_triangular
+from .ops.vector_norm import (
+    vector_norm,
+)
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh",

@@ -63,6 +63,7 @@ from .ops import scatter_reduce as ops_scatter_reduce
 from .ops import shape as ops_shape
 from .ops import stft as ops_stft
 from .ops import svd as ops_svd
+from .ops import vector_norm as ops_vector_norm
 from .ops.dims import wrap_dim
 from .primitive import operator
 
@@ -401,7 +402,7 @@ class Tensor(TensorBase):
     # --- reduction, sorting
     all, any, sum = reduction.all, reduction.any, reduction.sum
     mean, prod, var = reduction.mean, reduction.prod, reduction.var
-    std, norm, dist = reduction.std, linalg_norm.norm_method, reduction.dist
+    std, norm, dist = reduction.std, linalg_norm.norm_method, ops_vector_norm.dist
     count_nonzero, nansum, nanmean = reduction.count_nonzero, reduction.nansum, reduction.nanmean
     logsumexp, max, min = reduction.logsumexp, extremes.max, extremes.min
     amax, amin, aminmax = extremes.amax, extremes.amin, extremes.aminmax

@@ -15,7 +15,10 @@ from ..primitive import derivative, joint_derivative, no_kernel, primitive
 from .dims import wrap_dim
 from .linear import matmul
 from .no_derivative import declared_missing
-from .reduction import _norm_rule, vector_norm
+from .vector_norm import (
+    _norm_rule,
+    vector_norm,
+)
 from .views import broadcast_shapes
 
 __all__ = ["cdist", "pdist", "renorm"]

@@ -12,14 +12,16 @@ from .dims import wrap_dim
 from .lapack import castable
 from .linalg_errors import require_inexact, require_matrix, require_square, require_tensors
 from .reduction import (
-    norm_of_all,
-    norm_over,
     reduced_dims,
-    require_norm_dtype,
-    vector_norm,
 )
 from .solve import inv_ex
 from .svd import svdvals
+from .vector_norm import (
+    norm_of_all,
+    norm_over,
+    require_norm_dtype,
+    vector_norm,
+)
 
 __all__ = ["frobenius_norm", "norm", "norm_except_dim", "nuclear_norm"]
 

@@ -12,7 +12,9 @@ from .arithmetic import sub_number
 from .choosing import where
 from .loss import add_double, reduce_loss, reduced, reduction_name, refuse_gradient, share
 from .queries import result_type
-from .reduction import norm_over
+from .vector_norm import (
+    norm_over,
+)
 from .views import broadcast_tensors
 
 __all__ = [

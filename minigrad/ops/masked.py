@@ -16,6 +16,7 @@ from . import choosing, cumulative, extremes, pointwise, reduction
 from . import softmax as ops_softmax
 from .arithmetic import div
 from .dims import wrap_dim
+from .vector_norm import vector_norm
 from .views import broadcast_to
 
 __all__ = [
@@ -208,8 +209,7 @@ def norm(input: Any, ord: float | None = 2.0, dim: Any = None, *, keepdim: bool 
     """The vector norm of the elements under the mask."""
     dtype = input.dtype if dtype is None else dtype
     kept = _kept(input, mask, "norm", ord)
-    return reduction.vector_norm(kept, ord, _dims(dim, input._data.ndim), bool(keepdim),
-                                 dtype=dtype)
+    return vector_norm(kept, ord, _dims(dim, input._data.ndim), bool(keepdim), dtype=dtype)
 
 
 def _variance(input: Any, dim: Any, unbiased: bool | None, correction: Any, keepdim: Any,

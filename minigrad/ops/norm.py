@@ -20,8 +20,10 @@ from ..out import takes_out
 from ..primitive import joint_derivative, primitive
 from ..type_info import finfo
 from .arithmetic import add_number
-from .reduction import vector_norm
 from .softmax import dots_along, row_sums
+from .vector_norm import (
+    vector_norm,
+)
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
 
