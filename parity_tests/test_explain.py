@@ -84,8 +84,9 @@ def test_two_rules_on_one_line_are_told_apart(lib):
 
 
 def test_the_source_of_every_rule_is_found_whole():
+    minigrad_folder = source_of.__code__.co_filename.rpartition("/")[0]
     rules = [rule for node in Node.__subclasses__() if getattr(node, "op", None) is not None
-             for rule in node.op.rules.values() if rule.__code__.co_filename != __file__]
+             for rule in node.op.rules.values() if minigrad_folder in rule.__code__.co_filename]
     assert len(rules) > 500
     for rule in rules:
         source, line = source_of(rule)

@@ -38,7 +38,7 @@ CASES: dict[str, tuple[dict, dict]] = {
     "reduction._sum_all": ({}, {}),
     "reduction._sum_dims": (DIMS, {}),
     "reduction._var": ({**DIMS, "correction": 1}, {"n": COUNT, "c": 1, "mu": MEAN}),
-    "reduction._vector_norm": ({**DIMS, "ord": 3}, {"p": 3}),
+    "vector_norm._vector_norm": ({**DIMS, "ord": 3}, {"p": 3}),
     "softmax._log_softmax": (ALONG, {}),
     "softmax._log_softmax_backward_data": (ALONG, {}),
     "softmax._softmax": (ALONG, {}),
