@@ -85,12 +85,15 @@ def run_backward(roots: Sequence[Place], gradients: Sequence[TensorBase], keep_g
         mode.grad, mode.backward = before
 
 
+_OUTPUT = 1 << 50  # a rank is far smaller
+
+
 def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None,
            captured: dict, accumulate: bool) -> None:
     """Run every node that a gradient reaches, newest first (see Note [The order of backward])."""
     heap = [(node.rank, node) for node in buffers]
     heapify(heap)
-    sums: set = set()  # the (node, output) places whose gradient is a sum made, and owned, here
+    sums: set = set()  # where the gradient is a sum made, and owned, here: an id of node and output
     create_graph, observer = mode.grad, mode.observer
     awaited = _edges_to_leaves(buffers, useful) if switches.leaf_hooks else None
     while heap:
@@ -98,8 +101,9 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
         arrived: Any = buffers.pop(node, None)
         if arrived is None:  # a leaf that has had its turn early
             continue
-        if node.extras is not None:
-            output_hooks(node.extras, arrived)
+        extras = node.extras
+        if extras is not None:
+            output_hooks(extras, arrived)
         if type(node) is AccumulateGrad:
             _reach_leaf(node, arrived, useful is None or accumulate, captured)
             continue
@@ -109,11 +113,11 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
                     captured[node, output] = arrived[output]
         if useful is not None and node not in useful:
             continue
-        if node.extras is not None:
-            arrived = prehooks(node.extras, arrived)
+        if extras is not None:
+            arrived = prehooks(extras, arrived)
         derived: Any = node.apply(arrived) if observer is None else observer.apply(node, arrived)
-        if node.extras is not None:
-            derived = posthooks(node.extras, derived, arrived)
+        if extras is not None:
+            derived = posthooks(extras, derived, arrived)
         arrived = None
         if not keep_graph:
             node.release()
@@ -133,12 +137,12 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
                 heappush(heap, (target.rank, target))
             elif buffer[output] is None:
                 buffer[output] = gradient
-            elif (target, output) in sums:
+            elif target.rank + output * _OUTPUT in sums:
                 buffer[output]._data += gradient._data
             else:
                 buffer[output] = buffer[output] + gradient
                 if not create_graph:
-                    sums.add((target, output))
+                    sums.add(target.rank + output * _OUTPUT)
         if awaited is not None:
             _call_leaves(node, awaited, buffers, heap)
         derived = gradient = data = None  # a gradient seen only by its buffer may be kept as it is

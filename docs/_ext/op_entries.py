@@ -269,12 +269,12 @@ class Reference:
 
     # --- parity
     def read_parity(self, page: Path) -> None:
-        """Give each entry its rows; the levels are left in `levels`."""
+        """Give each entry its rows of the operators' table; the levels are left in `levels`."""
         self.levels: list[str] = []
         within = False
         for line in page.read_text().splitlines():
             cells = [cell.strip() for cell in line.strip("|").split("|")]
-            if cells[0] == "operator":
+            if cells[0] == "operator" and not self.levels:  # (autocast has such a table, too)
                 within, self.levels = True, cells[1:]
             elif not line.startswith("|"):
                 within = False
