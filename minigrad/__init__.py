@@ -42,7 +42,7 @@ from .legacy_types import (
     BFloat16Tensor, BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor,
     IntTensor, LongTensor, ShortTensor,
 )
-from .memory import keep_freed_memory
+from .memory import collect_less_often, keep_freed_memory
 from .names import missing_in
 from .inplace_functions import (
     abs_, acos_, acosh_, addmv_, arccos_, arccosh_, arcsin_, arcsinh_, arctan_, arctanh_,
@@ -323,5 +323,6 @@ __version__ = "0.1.0"
 newaxis = None
 
 keep_freed_memory()
+collect_less_often()
 __getattr__ = missing_in(
     __name__, later=["backends", "compiler", "distributions", "hub", "jit", "testing", "viz"])

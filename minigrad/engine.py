@@ -96,6 +96,7 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
     sums: set = set()  # where the gradient is a sum made, and owned, here: an id of node and output
     create_graph, observer = mode.grad, mode.observer
     awaited = _edges_to_leaves(buffers, useful) if switches.leaf_hooks else None
+    leaves: list[AccumulateGrad] = []  # they come last, unless a hook is waiting for one of them
     while heap:
         node = heappop(heap)[1]
         arrived: Any = buffers.pop(node, None)
@@ -130,22 +131,36 @@ def _visit(buffers: dict[Node, list], keep_graph: bool, useful: set[Node] | None
             data = gradient._data
             if data.shape != shape or data.dtype is not dtype:
                 gradient = fit(gradient, shape, dtype, node, edge)
+                data = gradient._data
             buffer = buffers.get(target)
             if buffer is None:
-                buffers[target] = buffer = [None] * target.outputs
-                buffer[output] = gradient
-                heappush(heap, (target.rank, target))
-            elif buffer[output] is None:
+                if target.outputs == 1:
+                    buffers[target] = [gradient]
+                else:
+                    buffers[target] = buffer = [None] * target.outputs
+                    buffer[output] = gradient
+                if awaited is None and type(target) is AccumulateGrad:
+                    leaves.append(target)
+                else:
+                    heappush(heap, (target.rank, target))
+            elif (present := buffer[output]) is None:
                 buffer[output] = gradient
             elif target.rank + output * _OUTPUT in sums:
-                buffer[output]._data += gradient._data
+                present._data += data
             else:
-                buffer[output] = buffer[output] + gradient
+                buffer[output] = present + gradient
                 if not create_graph:
                     sums.add(target.rank + output * _OUTPUT)
         if awaited is not None:
             _call_leaves(node, awaited, buffers, heap)
-        derived = gradient = data = None  # a gradient seen only by its buffer may be kept as it is
+        # A gradient that only its buffer sees may be kept as it is.
+        derived = gradient = data = present = None
+    buffer = edge = None
+    for leaf in sorted(leaves, key=lambda leaf: leaf.rank):
+        arrived = buffers.pop(leaf)
+        if leaf.extras is not None:
+            output_hooks(leaf.extras, arrived)
+        _reach_leaf(leaf, arrived, useful is None or accumulate, captured)
 
 
 def _reachable(starts: Iterable[Node]) -> set[Node]:

@@ -374,9 +374,11 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
         if tensor is None or tensor._tracked is not True:
             edges.append(None)
         elif tensor._view is None:
-            array = tensor._data
-            edges.append((tensor._node or accumulator(tensor), tensor._output, array.shape,
-                          array.dtype))
+            array, source = tensor._data, tensor._node
+            if source is None:
+                remembered = tensor._accumulator  # core.accumulator, its first steps written out
+                source = (None if remembered is None else remembered()) or accumulator(tensor)
+            edges.append((source, tensor._output, array.shape, array.dtype))
             wanted += bit
         elif tensor.requires_grad:
             edges.append(edge_of(tensor))  # None if the view was made without recording:
