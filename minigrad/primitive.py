@@ -80,6 +80,7 @@ class Op:
         self.convert = promotion.CONVERTERS[promote]
         self.ready = promotion.READY[promote]
         self.numbers = "any"
+        self.ufunc: Callable | None = None  # NumPy's function that is all the kernel does
         self.refused: dict[str, str] = {}
         self.outputs = outputs
         code = kernel.__code__
@@ -154,7 +155,7 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
               overload: int = 0, overload_of_number: int | None = None,
               outputs: tuple[str, ...] = ("result",), node_name: str | None = None,
               contiguous: bool = False, numbers: str = "any",
-              refuses: dict[str, str] | None = None) -> Any:
+              refuses: dict[str, str] | None = None, ufunc: Callable | None = None) -> Any:
     """Make a function of Tensors from a kernel on arrays.
 
     `promote` says which dtype the kernel computes in: "default" (the operands' common type),
@@ -166,16 +167,18 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     the operands are; `contiguous` is for ops whose results torch lays out row by row regardless.
     `numbers` says which operands may be Python numbers: "any", only the "last", or "none".
     `refuses` are kinds of dtypes (NumPy's letters) that torch has no kernel for, with the name of
-    the kernel that it misses: {"c": "lt_cpu"}.
+    the kernel that it misses: {"c": "lt_cpu"}. `ufunc` is NumPy's function that does all that the
+    kernel does with two arrays and no keyword: the shortest way for the commonest ops.
     """
     if kernel is None:
         return functools.partial(primitive, promote=promote, name=name, overload=overload,
                                  overload_of_number=overload_of_number, outputs=outputs,
                                  node_name=node_name, contiguous=contiguous, numbers=numbers,
-                                 refuses=refuses)
+                                 refuses=refuses, ufunc=ufunc)
     op = Op(kernel, name or kernel.__name__, overload, promote, outputs, node_name)
     op.contiguous = contiguous
     op.numbers = numbers
+    op.ufunc = ufunc
     if refuses:
         op.refused = {kind: label for kinds, label in refuses.items() for kind in kinds}
         op.ready = frozenset(d for d in op.ready if d.kind not in op.refused)
@@ -208,6 +211,7 @@ def _binary(op: Op, run: Callable) -> Callable:
     `run` takes over what is not plain: other types than two arrays of one dtype.
     """
     kernel = op.kernel
+    ufunc = op.ufunc
     ready = op.ready
     # A number's node may have its own name, or numbers be refused.
     fits_beside = frozenset() if op.number_form or op.numbers == "none" else ready
@@ -224,7 +228,7 @@ def _binary(op: Op, run: Callable) -> Callable:
             x, y = input._data, other._data
         if type(x) is type(y) is _ndarray and x.dtype is y.dtype and x.dtype in ready:
             try:
-                data = kernel(np, x, y)
+                data = kernel(np, x, y) if ufunc is None else ufunc(x, y)
             except ValueError as error:
                 raise promotion.explain(op, (x, y), error) from None
             if type(data) is not _ndarray:

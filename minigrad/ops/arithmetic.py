@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..device import host
@@ -16,7 +18,7 @@ from ..out import takes_out
 from ..primitive import derivative, primitive
 
 
-@primitive(promote="default")
+@primitive(promote="default", ufunc=np.multiply)
 def mul(xp, input, other, *, out=None):
     r"""$y = a\,b$, so $\bar a = \bar y\,b^*$ and $\bar b = \bar y\,a^*$."""
     return xp.multiply(input, other, out=out)
@@ -27,7 +29,7 @@ derivative(mul,
     other=lambda g, input: g * input.conj())
 
 
-@primitive(promote="default")
+@primitive(promote="default", ufunc=np.add)
 def add(xp, input, other, *, alpha=1, out=None):
     r"""$y = a + \alpha b$, so $\bar a = \bar y$ and $\bar b = \bar y\,\alpha^*$."""
     return xp.add(input, other if alpha == 1 else scaled(xp, other, alpha), out=out)
