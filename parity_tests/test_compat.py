@@ -190,6 +190,6 @@ def test_number_types_and_printing(torch, say):
     finally:
         torch.set_default_dtype(torch.float32)
     torch.set_printoptions(precision=2)
-    say(str(torch.tensor([1.23456])))
+    say(str(torch.tensor([1.23456], device="cpu")))
     torch.set_printoptions(profile="default")
-    say(str(torch.tensor([1.23456])), isinstance(torch.get_num_threads(), int))
+    say(str(torch.tensor([1.23456], device="cpu")), isinstance(torch.get_num_threads(), int))
