@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch as reference
 
-from parity_tests.compare import to_numpy
+from parity_tests.compare import compare, to_numpy
 from parity_tests.harness import candidate, check, check_error, program
 
 WIDTH, HEADS, BATCH, STEPS, KEYS = 8, 2, 3, 4, 5
@@ -343,7 +343,7 @@ def test_state_dict_exchange():
     x, y = [np.random.default_rng(n).standard_normal((STEPS, BATCH, WIDTH)) for n in (0, 1)]
     want = theirs(reference.tensor(x), reference.tensor(y))
     got = ours(candidate().tensor(x), candidate().tensor(y))
-    np.testing.assert_allclose(to_numpy(got), to_numpy(want), rtol=1e-11)
+    compare(to_numpy(got), to_numpy(want), rtol=1e-11)
     back = {key: reference.tensor(to_numpy(value)) for key, value in ours.state_dict().items()}
     theirs.load_state_dict(back)
 
@@ -495,4 +495,4 @@ def test_mathematics_of_attention():
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))
     want = scores.softmax(-1) @ v
     got = lib.nn.functional.scaled_dot_product_attention(q, k, v)
-    np.testing.assert_allclose(to_numpy(got), to_numpy(want), rtol=1e-12)
+    compare(to_numpy(got), to_numpy(want))
