@@ -225,6 +225,21 @@ def refresh(view_tensor: TensorBase, view: View) -> None:
     view.seen = view_tensor._counter.count  # type: ignore[union-attr]
 
 
+def look_at_histories(tensors: Any) -> None:
+    """Let stale views look at their bases now. torch does so before an op looks at anything else:
+    if one is a view that nobody must look at any more, that is the op's first complaint."""
+    if mode.grad is True:
+        for tensor in tensors:
+            if isinstance(tensor, TensorBase) and tensor._view is not None:
+                tensor.grad_fn  # noqa: B018 (asked for its effect)
+
+
+def after_history(error: Exception, *tensors: Any) -> Exception:
+    """The error to raise about `tensors`, unless one of their histories has to be raised first."""
+    look_at_histories(tensors)
+    return error
+
+
 # --- nodes ---------------------------------------------------------------------------------------
 
 next_number = itertools.count(1).__next__
@@ -386,7 +401,7 @@ def accumulator(leaf: TensorBase) -> AccumulateGrad:
     remembered = leaf._accumulator
     node: Any = None if remembered is None else remembered()
     if node is None:
-        node = _new(AccumulateGrad)
+        node = AccumulateGrad()
         node.rank = next_number()  # older than every op: leaves come last
         node.edges, node.saved, node.versions, node.results, node.values = [], (), (), (), ()
         node.plan, node.outputs, node.extras, node.variable = None, 1, None, leaf
@@ -415,7 +430,7 @@ def edge_of(tensor: TensorBase) -> Edge | None:
 def new_node(kind: type[Node], edges: list, plan: Any = None, saved: Any = (),
              results: tuple = (), values: tuple = (), outputs: int = 1) -> Any:
     """A node of class `kind`, newer than every node before it."""
-    node = _new(kind)
+    node = kind()
     node.rank = -next_number()
     node.edges = edges
     node.plan = plan

@@ -35,8 +35,9 @@ def modified(node: Node, tensor: TensorBase, found: int, expected: int, slot: in
     op, name = node.op, node.plan.saved_names[slot]
     maker = ""
     if name in op.outputs:
-        written = node.extras is not None and node.extras.through_base is not None
-        maker = f"output 0 of {'AsStrided' if written else forward_name(node)}"
+        slices = None if node.extras is None else node.extras.through_base
+        strided = slices is not None and slices.is_seen()
+        maker = f"output 0 of {'AsStrided' if strided else forward_name(node)}"
         what = f"its own result ('{name}')"
     else:
         what = f"its input '{name}'"

@@ -30,6 +30,7 @@ from .core import (
     edge_of,
     extras_of,
     keep_retaining,
+    look_at_histories,
     mode,
     new_node,
     next_number,
@@ -50,7 +51,7 @@ def inplace(function: Callable, name: str | None = None, words: str | None = Non
 
     `words` is what torch says where the result does not fit, if it has other words for this op.
     `overlap` is how an argument may lie over what is written (Note [Overlapping memory]): "exact",
-    "never", or None for an op to which it does not matter.
+    "never", "any", or None where what is written may even lie over itself.
     """
     function = getattr(function, "without_autocast", function)
     op = getattr(function, "op", None)
@@ -60,13 +61,13 @@ def inplace(function: Callable, name: str | None = None, words: str | None = Non
         recording = mode.grad is True and needs_gradient(self, args, kwargs)
         if recording:
             check_may_record(self)
-            _catch_up(args)
+            look_at_histories(args)  # the nodes that makes are not part of the op
         shared = self._counter is not None
         if shared:
             check_may_write(self)
         if overlap is not None:
             check_no_overlap(self._data)
-            if shared:
+            if shared and overlap != "any":
                 check_apart(self, args, overlap == "exact")
         if (direct and not recording and not kwargs and not switches.levels
                 and _write_directly(op, self, args)):
@@ -107,13 +108,6 @@ def needs_gradient(self: TensorBase, args: tuple, kwargs: dict) -> bool:
         if isinstance(argument, TensorBase) and argument.requires_grad:
             return True
     return False
-
-
-def _catch_up(args: tuple) -> None:
-    """Let stale views look at their bases now: the nodes that makes are not part of the op."""
-    for argument in args:
-        if isinstance(argument, TensorBase) and argument._view is not None:
-            argument.grad_fn  # noqa: B018 (asked for its effect)
 
 
 def _as_method(error: TypeError, name: str) -> TypeError:
@@ -274,11 +268,23 @@ def _rebase(view_tensor: Any, fn: Node) -> None:
     keep_retaining(base, node)
     base._node, base._output, base._tracked = node, 0, True
     if fn.results:  # what fn saved of its own is now a slice of what `node` made
-        extras_of(fn).through_base = functools.partial(
-            _slice_of_result, weakref.ref(node), base._data)
+        extras_of(fn).through_base = SliceOfResult(node, view_tensor)
 
 
-def _slice_of_result(reference: Any, data: Any, counter: Any) -> Any:
-    """The slice that was written, with the history it has in the base."""
-    node = reference()
-    return strided_view(rebuild(node, data, counter, 0), node.slice)
+class SliceOfResult:
+    """Makes the result of a write through a view again, with the history it has in the base."""
+
+    __slots__ = ("node", "data", "seen")
+
+    def __init__(self, node: CopySlices, view_tensor: Any) -> None:
+        self.node = weakref.ref(node)
+        self.data = view_tensor._view.base._data
+        self.seen = weakref.ref(view_tensor.grad_fn)  # an AsStrided of the base
+
+    def __call__(self, counter: Any) -> Any:
+        node: Any = self.node()
+        return strided_view(rebuild(node, self.data, counter, 0), node.slice)
+
+    def is_seen(self) -> bool:
+        """Whether the view's node is still there: then torch names it as who made the result."""
+        return self.seen() is not None

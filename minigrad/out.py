@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import dtypes
-from .core import TensorBase, mode, version_of
+from .core import TensorBase, look_at_histories, mode, version_of
 from .device import ARRAY_MODULES
 from .overlap import check_no_overlap, check_out_apart
 
@@ -45,7 +45,11 @@ def takes_out(function: Callable | None = None, *, casts: bool = False,
 
     def call(*args, out=None, **kwargs):
         if out is None:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except (RuntimeError, IndexError, ValueError):
+                look_at_histories(args)
+                raise
         if apart:
             check_out_apart(out, args)
         if recorded:

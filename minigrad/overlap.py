@@ -54,7 +54,7 @@ def check_out_apart(out: Any, read: Any) -> None:
 def _overlap(a: Any, b: Any) -> str:
     if a is b:
         return "full"
-    if not (a.size and b.size and _dense(a) and _dense(b)):
+    if not (a.size and b.size and is_dense(a) and is_dense(b)):
         return "none or unknown"
     start, other = address(a), address(b)
     if start == other and a.nbytes == b.nbytes:
@@ -62,7 +62,7 @@ def _overlap(a: Any, b: Any) -> str:
     return "partial" if start < other + b.nbytes and other < start + a.nbytes else "none"
 
 
-def _dense(array: Any) -> bool:
+def is_dense(array: Any) -> bool:
     """Whether the elements fill their memory, in whatever order."""
     expected = array.dtype.itemsize
     for stride, size in sorted((stride, size) for stride, size

@@ -49,6 +49,7 @@ from .core import (
     View,
     accumulator,
     edge_of,
+    look_at_histories,
     mode,
     next_number,
     switches,
@@ -62,11 +63,13 @@ from .dtypes import DIFFERENTIABLE
 from .out import check_found, check_same, write_into
 from .plan import Plan, reads_of
 from .saved import watch
+from .strides import laid_out
 
 _ndarray = np.ndarray
 _new = object.__new__
 
 
+_NOTHING: dict = {}  # no keyword values
 _TAKES_STAR_ARGS = 4  # inspect.CO_VARARGS
 
 
@@ -98,7 +101,7 @@ class Op:
         self.differentiable: tuple[int, ...] = ()  # positions of the inputs that have a rule
         self.every_input = False
         self.plans: dict[Any, Plan] = {}
-        self.contiguous = False
+        self.lies = "operands" if promote in ("default", "int_to_float") else "kernel"
         self.reflected = False  # errors name the operands in the other order: b - a
         self.tangent = "transposed"  # how forward AD does it (tangents.py)
         self.call: Any = None
@@ -154,7 +157,7 @@ def joint_derivative(function: Callable, inputs: tuple[str, ...], rule: Callable
 def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: str | None = None,
               overload: int = 0, overload_of_number: int | None = None,
               outputs: tuple[str, ...] = ("result",), node_name: str | None = None,
-              contiguous: bool = False, numbers: str = "any",
+              lies: str | None = None, numbers: str = "any",
               refuses: dict[str, str] | None = None, ufunc: Callable | None = None) -> Any:
     """Make a function of Tensors from a kernel on arrays.
 
@@ -163,8 +166,10 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     in float32), "exact" (as given, also 16-bit floats: for kernels that only move data).
     `name` and `overload` make the node's name, MulBackward0; `node_name` gives it outright;
     `overload_of_number` is the overload's number where the last input is a Python number.
-    `outputs` names several results; the function then returns a tuple. NumPy lays results out as
-    the operands are; `contiguous` is for ops whose results torch lays out row by row regardless.
+    `outputs` names several results; the function then returns a tuple. `lies` says how the result
+    lies in memory: as the "operands" do (Note [The order of dimensions]), which is what "default"
+    and "int_to_float" ops do unless told otherwise, or as the first "input" does, or in "rows", or
+    as the "kernel" makes it.
     `numbers` says which operands may be Python numbers: "any", only the "last", or "none".
     `refuses` are kinds of dtypes (NumPy's letters) that torch has no kernel for, with the name of
     the kernel that it misses: {"c": "lt_cpu"}. `ufunc` is NumPy's function that does all that the
@@ -173,10 +178,10 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     if kernel is None:
         return functools.partial(primitive, promote=promote, name=name, overload=overload,
                                  overload_of_number=overload_of_number, outputs=outputs,
-                                 node_name=node_name, contiguous=contiguous, numbers=numbers,
+                                 node_name=node_name, lies=lies, numbers=numbers,
                                  refuses=refuses, ufunc=ufunc)
     op = Op(kernel, name or kernel.__name__, overload, promote, outputs, node_name)
-    op.contiguous = contiguous
+    op.lies = lies or op.lies
     op.numbers = numbers
     op.ufunc = ufunc
     if refuses:
@@ -185,7 +190,8 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     if overload_of_number is not None:
         op.number_form = Op(kernel, op.name, overload_of_number, promote, outputs, None)
         op.number_form.numbers, op.number_form.refused = op.numbers, op.refused
-    plain = not op.variadic and set(op.defaults) == set(op.keywords) and len(outputs) == 1
+    plain = (not op.variadic and set(op.defaults) == set(op.keywords) and len(outputs) == 1
+             and op.lies in ("operands", "kernel"))
     call: Any
     if plain and len(op.inputs) == 2:
         call = _binary(op, run)
@@ -226,15 +232,17 @@ def _binary(op: Op, run: Callable) -> Callable:
             if other is None:
                 return run(op, (input, number), {})
             x, y = input._data, other._data
-        if type(x) is type(y) is _ndarray and x.dtype is y.dtype and x.dtype in ready:
+        if (type(x) is type(y) is _ndarray and (dtype := x.dtype) is y.dtype and dtype in ready
+                and x.flags.c_contiguous and (other._view is None or y.flags.c_contiguous)):
             try:
                 data = kernel(np, x, y) if ufunc is None else ufunc(x, y)
             except ValueError as error:
+                look_at_histories((input, other))
                 raise promotion.explain(op, (x, y), error) from None
             if type(data) is not _ndarray:
                 data = np.asarray(data)
             if (input._tracked or other._tracked) and mode.grad:
-                return record(op, data, (input, other), {})
+                return record(op, data, (input, other), _NOTHING)
             return wrap(data)
         return run(op, (input, other), {})
 
@@ -294,12 +302,13 @@ def _unary(op: Op) -> Callable:
             x = input._data
         except AttributeError:
             return run(op, (input,), {})
-        if type(x) is _ndarray and x.dtype in ready:
+        if (type(x) is _ndarray and x.dtype in ready
+                and (input._view is None or x.flags.c_contiguous)):
             data = kernel(np, x)
             if type(data) is not _ndarray:
                 data = np.asarray(data)
             if input._tracked and mode.grad:
-                return record(op, data, (input,), {})
+                return record(op, data, (input,), _NOTHING)
             return wrap(data)
         return run(op, (input,), {})
 
@@ -340,16 +349,17 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
         raise no_kernel(op.refused[arrays[0].dtype.kind], result_dtype or arrays[0].dtype)
     try:
         data = op.kernel(xp, *arrays, **values)
-    except ValueError as error:
-        raise promotion.explain(op, arrays, error) from None
-    except TypeError as error:
-        if not str(error).startswith("ufunc "):
-            raise
-        raise no_kernel(f"{op.name}_cpu", result_dtype or arrays[0].dtype) from None
+    except Exception as error:
+        look_at_histories(inputs)
+        if type(error) is ValueError:
+            raise promotion.explain(op, arrays, error) from None
+        if type(error) is TypeError and str(error).startswith("ufunc "):
+            raise no_kernel(f"{op.name}_cpu", result_dtype or arrays[0].dtype) from None
+        raise
     if result_dtype is not None:
         data = promotion.round_to(result_dtype, data)
-    if op.contiguous and not data.flags.c_contiguous:
-        data = xp.ascontiguousarray(data)
+    if op.lies != "kernel":
+        data = laid_out(xp, data, op.lies, arrays)
     if mode.grad:
         for tensor in inputs:
             if tensor is not None and tensor._tracked:
@@ -398,7 +408,7 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     plan = op.plans.get(key)
     if plan is None:
         plan = op.plans[key] = Plan(op, tuple(edge is not None for edge in edges))
-    node = _new(op.node)  # core.new_node, written out, as is wrap below: calls cost as much
+    node = op.node()  # core.new_node, written out, as is wrap below: calls cost as much
     node.rank = -next_number()
     node.edges = edges
     node.plan = plan
@@ -479,7 +489,11 @@ def view(kernel: Callable | None = None, *, name: str | None = None, overload: i
         if not isinstance(input, TensorBase):
             op.convert(op, (input,))  # raises
         xp = ARRAY_MODULES[type(input._data)]
-        data = kernel(xp, input._data, **values)
+        try:
+            data = kernel(xp, input._data, **values)
+        except Exception:
+            look_at_histories((input,))
+            raise
         if input._tracked and mode.grad:
             result = record(op, data, (input,), values)
         elif type(data) is tuple:

@@ -353,7 +353,7 @@ def mish(input: Any, inplace: bool = False) -> Any:
     return _finish(_mish, input, inplace)
 
 
-@primitive(name="log_sigmoid")
+@primitive(name="log_sigmoid", lies="rows")
 def _logsigmoid(xp, input):
     r"""$y = \ln\sigma(a) = \min(a, 0) - \ln(1 + e^{-|a|})$, so $\bar a = \bar y\,\sigma(-a)$."""
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))

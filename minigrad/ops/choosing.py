@@ -248,7 +248,7 @@ derivative(minimum,
 
 # --- choosing ------------------------------------------------------------------------------------
 
-@primitive(promote="exact", name="where")
+@primitive(promote="exact", name="where", lies="operands")
 def _select_by(xp, condition, input, other):
     r"""$y = a$ where $c$ holds, else $b$, so $\bar a = \bar y$ where $c$ holds, else $0$."""
     return xp.where(condition, input, other)
@@ -274,7 +274,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     return _select_by(condition.bool(), input, other)
 
 
-@primitive(promote="exact", name="masked_fill", contiguous=True)
+@primitive(promote="exact", name="masked_fill", lies="rows")
 def _masked_fill(xp, input, mask, *, value):
     r"""$y = v$ where $m$ holds, else $a$; so $\bar a = 0$ where $m$ holds, else $\bar y$."""
     return xp.where(mask, input.dtype.type(value), input)
@@ -283,7 +283,7 @@ def _masked_fill(xp, input, mask, *, value):
 derivative(_masked_fill, input=lambda g, mask: _masked_fill(g, mask, value=0))
 
 
-@primitive(promote="exact", name="masked_fill", overload=1, contiguous=True)
+@primitive(promote="exact", name="masked_fill", overload=1, lies="rows")
 def _masked_fill_tensor(xp, input, mask, value):
     r"""$y = v$ where $m$ holds, else $a$; $\bar v$ is the sum of $\bar y$ over the mask."""
     return xp.where(mask, value.astype(input.dtype), input)

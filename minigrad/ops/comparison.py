@@ -76,7 +76,7 @@ def logical_xor(xp, input, other):
     return xp.logical_xor(input, other)
 
 
-@primitive(promote="keep")
+@primitive(promote="keep", lies="operands")
 def logical_not(xp, input):
     """It is zero."""
     return xp.logical_not(input)
@@ -111,7 +111,7 @@ def bitwise_xor(xp, input, other):
     return xp.bitwise_xor(input, other)
 
 
-@primitive(promote="keep")
+@primitive(promote="keep", lies="operands")
 def bitwise_not(xp, input):
     """Every bit turned; for bools, logical not."""
     _bits("bitwise_not", input)
@@ -144,31 +144,31 @@ def shifted_right(input: Any, other: Any) -> Any:
 
 # --- kinds of numbers ----------------------------------------------------------------------------
 
-@primitive(promote="keep")
+@primitive(promote="keep", lies="operands")
 def isnan(xp, input):
     """It is not a number."""
     return xp.isnan(input) if input.dtype.kind in "fc" else xp.zeros(input.shape, bool)
 
 
-@primitive(promote="keep")
+@primitive(promote="keep", lies="operands")
 def isinf(xp, input):
     """It is infinite."""
     return xp.isinf(input) if input.dtype.kind in "fc" else xp.zeros(input.shape, bool)
 
 
-@primitive(promote="keep")
+@primitive(promote="keep", lies="operands")
 def isfinite(xp, input):
     """It is neither infinite nor nan."""
     return xp.isfinite(input) if input.dtype.kind in "fc" else xp.ones(input.shape, bool)
 
 
-@primitive(promote="keep")
+@primitive(promote="keep", lies="operands")
 def isposinf(xp, input):
     """It is positive infinity."""
     return input == np.inf
 
 
-@primitive(promote="keep")
+@primitive(promote="keep", lies="operands")
 def isneginf(xp, input):
     """It is negative infinity."""
     return input == -np.inf

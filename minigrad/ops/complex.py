@@ -146,7 +146,7 @@ def _check_wide(label: str, part: Any) -> None:
         raise NotImplementedError(f"\"{label}\" not implemented for '{part.dtype.scalar_name}'")
 
 
-@primitive(name="complex")
+@primitive(name="complex", lies="operands")
 def _complex(xp, real, imag):
     r"""$y = a + i b$, so $\bar a$ and $\bar b$ are the real and the imaginary part of $\bar y$."""
     shape = xp.broadcast_shapes(real.shape, imag.shape) if hasattr(xp, "broadcast_shapes") \
@@ -167,7 +167,7 @@ def complex(real: Any, imag: Any) -> Any:
     return _complex(real, imag)
 
 
-@primitive(promote="exact", name="polar")
+@primitive(promote="exact", name="polar", lies="operands")
 def _polar(xp, abs, angle):
     r"""$y = r\,e^{i\phi}$."""
     result = xp.empty(xp.broadcast_shapes(abs.shape, angle.shape), f"c{2 * abs.dtype.itemsize}")

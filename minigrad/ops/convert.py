@@ -12,6 +12,7 @@ from ..core import TensorBase, mode, version_of, wrap
 from ..device import device, host
 from ..inplace import inplace
 from ..primitive import derivative, primitive
+from ..strides import as_operands_lie
 from .strided import copy, has_channels_last
 
 _RANKS = {"channels_last": 4, "channels_last_3d": 5}
@@ -28,7 +29,9 @@ def _to_copy(xp, input, *, dtype, place, format=None):
         return array.astype(dtype, order="C")
     if format in _RANKS:
         return xp.moveaxis(xp.moveaxis(array, 1, -1).astype(dtype, order="C"), -1, 1)
-    return array.astype(dtype) if array is input or array.dtype is not dtype else array
+    if array is not input and array.dtype is dtype:
+        return array
+    return as_operands_lie(xp, array.astype(dtype), [array])
 
 
 derivative(_to_copy, input=lambda g, input_dtype, input_place: _to_copy(

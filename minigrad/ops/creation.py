@@ -16,7 +16,9 @@ from ..core import TensorBase, wrap
 from ..device import ARRAY_MODULES, device, device_of, get_default_device, module_for
 from ..inplace import inplace
 from ..out import fit, require_place, written
+from ..overlap import is_dense
 from ..primitive import derivative, primitive
+from ..strides import memory_like
 from .convert import cast, item
 from .strided import restrided
 
@@ -292,6 +294,8 @@ def _like(name: str, make: Callable) -> Callable:
         if device is not None and library_on(device) is not xp:
             xp = library_on(device)
             model = xp.empty(model.shape, kind)
+        elif not is_dense(model):
+            model = memory_like(xp, model, kind)
         return finished(make(xp)(model, dtype=kind), requires_grad)
 
     create.__name__ = create.__qualname__ = name
@@ -380,4 +384,11 @@ def _filler(by_number: Callable, by_tensor: Callable) -> Callable:
 
 
 fill = _filler(_fill, _fill_with_tensor)
-fill_ = inplace(_filler(_filled, _filled_with_tensor))
+_fill_with_number_ = inplace(_filler(_filled, _filled_with_tensor), overlap=None)
+_fill_with_tensor_ = inplace(_filler(_filled, _filled_with_tensor), overlap="any")
+
+
+def fill_(self: Any, value: Any) -> Any:
+    """In-place version of `fill`."""
+    fill = _fill_with_tensor_ if isinstance(value, TensorBase) else _fill_with_number_
+    return fill(self, value)

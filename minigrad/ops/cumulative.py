@@ -18,7 +18,7 @@ from .reduction import summable
 __all__ = ["cumprod", "cumsum", "logcumsumexp"]
 
 
-@primitive(name="cumsum", contiguous=True)
+@primitive(name="cumsum", lies="rows")
 def _cumsum(xp, input, *, dim):
     r"""$y_i = \sum_{j \le i} a_j$, so $\bar a_i = \sum_{j \ge i} \bar y_j$."""
     return input.cumsum(axis=dim) if input.ndim else input.copy()
@@ -44,10 +44,10 @@ def _dtype_of_sums(dtype: Any, out: Any) -> Any:
 
 @takes_out(name="cumsum", check=any_dtype)
 def _cumsum_into(input: Any, dim: int, dtype: Any) -> Any:
-    return _cumsum(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
+    return _cumsum(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim, input))
 
 
-@primitive(name="cumprod", contiguous=True)
+@primitive(name="cumprod", lies="rows")
 def _cumprod(xp, input, *, dim):
     r"""$y_i = \prod_{j \le i} a_j$."""
     return input.cumprod(axis=dim) if input.ndim else input.copy()
@@ -80,16 +80,16 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
 
 @takes_out(name="cumprod", check=any_dtype)
 def _cumprod_into(input: Any, dim: int, dtype: Any) -> Any:
-    return _cumprod(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim))
+    return _cumprod(summable(input, dtype), dim=wrap_dim(dim, input._data.ndim, input))
 
 
 @takes_out(words="expected scalar_type {found} but found {wanted}")
 def logcumsumexp(input: Any, dim: int) -> Any:
     r"""$\ln\sum_{j \le i} e^{a_j}$ along `dim`."""
-    return _logcumsumexp(input, dim=wrap_dim(dim, input._data.ndim))
+    return _logcumsumexp(input, dim=wrap_dim(dim, input._data.ndim, input))
 
 
-@primitive(promote="int_to_float", name="logcumsumexp")
+@primitive(promote="int_to_float", name="logcumsumexp", lies="rows")
 def _logcumsumexp(xp, input, *, dim):
     r"""$y_i = \ln\sum_{j \le i} e^{a_j}$."""
     if not input.ndim:

@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..core import after_history
 
-def wrap_dim(dim: int, ndim: int) -> int:
-    """`dim` as an index from the front. A 0-d tensor accepts -1 and 0, as in torch."""
+
+def wrap_dim(dim: int, ndim: int, input: Any = None) -> int:
+    """`dim`, of a tensor `input`, as an index from the front. A 0-d one accepts -1 and 0."""
     span = max(ndim, 1)
     if not -span <= dim < span:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-span}, "
-                         f"{span - 1}], but got {dim})")
+        raise after_history(IndexError(f"Dimension out of range (expected to be in range of "
+                                       f"[{-span}, {span - 1}], but got {dim})"), input)
     return dim % span
 
 
-def wrap_dims(dims: int | Iterable[int] | None, ndim: int) -> tuple[int, ...]:
+def wrap_dims(dims: int | Iterable[int] | None, ndim: int, input: Any = None) -> tuple[int, ...]:
     """One dim, several, or None for all, as distinct indices from the front."""
     if dims is None:
         return tuple(range(ndim))
     chosen = (dims,) if isinstance(dims, int) else tuple(dims)
-    wrapped = tuple([wrap_dim(dim, ndim) for dim in chosen])
+    wrapped = tuple([wrap_dim(dim, ndim, input) for dim in chosen])
     for place, dim in enumerate(wrapped):
         if dim in wrapped[:place]:
-            raise RuntimeError(f"dim {dim} appears multiple times in the list of dims")
+            raise after_history(
+                RuntimeError(f"dim {dim} appears multiple times in the list of dims"), input)
     return wrapped
 
 

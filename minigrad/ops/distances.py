@@ -76,7 +76,7 @@ def _slope(xp, difference, distance, p):
     return xp.where(same, slope.dtype.type(0), slope)
 
 
-@primitive(name="_cdist", contiguous=True)
+@primitive(name="_cdist", lies="rows")
 def _cdist(xp, x1, x2, *, p):
     r"""$d_{ij} = \left(\sum_k |a_{ik} - b_{jk}|^p\right)^{1/p}$."""
     (rows, dims), columns = x1.shape[-2:], x2.shape[-2]
@@ -89,7 +89,7 @@ def _cdist(xp, x1, x2, *, p):
     return result
 
 
-@primitive(node_name="CdistBackwardBackward0", contiguous=True)
+@primitive(node_name="CdistBackwardBackward0", lies="rows")
 def _cdist_backward(xp, grad, x1, x2, distance, *, p):
     r"""$\bar a_{ik} = \sum_j \bar d_{ij}\, \partial d_{ij} / \partial a_{ik}$."""
     rows, dims = x1.shape[-2:]
@@ -111,7 +111,7 @@ derivative(_cdist_backward, **dict.fromkeys(
     _cdist_backward.op.inputs, declared_missing("_cdist_backward")))
 
 
-@primitive(name="_euclidean_dist", contiguous=True)
+@primitive(name="_euclidean_dist", lies="rows")
 def _euclidean_dist(xp, x1, x2):
     r"""$d_{ij} = \sqrt{|a_i|^2 - 2\,a_i \cdot b_j + |b_j|^2}$, which is one product of matrices:
     faster, and for points near each other less exact, than taking all differences."""
@@ -269,7 +269,7 @@ _RULE_DTYPES = {**_NORM_DTYPES, dtypes.float32: dtypes.float64,
                 dtypes.complex64: dtypes.complex128}
 
 
-@primitive(promote="exact", name="renorm", contiguous=True)
+@primitive(promote="exact", name="renorm", lies="rows")
 def _renorm(xp, input, norm, *, p, dims, maxnorm):
     r"""$y = a \cdot \min(1, m / |a|)$ for each slice $a$."""
     factor = xp.where(norm > maxnorm, maxnorm / (norm + _NEVER_ZERO), norm.dtype.type(1))

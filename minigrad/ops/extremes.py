@@ -83,12 +83,12 @@ def _min_all(xp, input):
     return input.min()
 
 
-@primitive(promote="exact", name="amax", contiguous=True)
+@primitive(promote="exact", name="amax", lies="rows")
 def _amax(xp, input, *, dim, keepdim):
     return input.max(axis=dim, keepdims=keepdim)
 
 
-@primitive(promote="exact", name="amin", contiguous=True)
+@primitive(promote="exact", name="amin", lies="rows")
 def _amin(xp, input, *, dim, keepdim):
     return input.min(axis=dim, keepdims=keepdim)
 
@@ -144,7 +144,7 @@ def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: Any) -> An
 
 def nonempty_dim(name: str, input: Any, dim: int) -> int:
     """`dim` as an index from the front, of a dimension that has elements."""
-    dim = wrap_dim(dim, input._data.ndim)
+    dim = wrap_dim(dim, input._data.ndim, input)
     if input._data.ndim and not input._data.shape[dim]:
         name += "" if name == "aminmax" else "()"
         raise IndexError(f"{name}: Expected reduction dim {dim} to have non-zero size.")
@@ -176,10 +176,10 @@ def _extreme_dims(name: str, input: Any, dim: Any) -> tuple:
     if not input._data.size:
         for each in (dim,) if isinstance(dim, int) else dim:
             nonempty_dim(name, input, each)
-    return reduced_dims(dim, input._data.ndim)
+    return reduced_dims(dim, input)
 
 
-@primitive(promote="exact", name="aminmax", outputs=("min", "max"))
+@primitive(promote="exact", name="aminmax", outputs=("min", "max"), lies="rows")
 def _aminmax(xp, input, *, dim, keepdim):
     return input.min(axis=dim, keepdims=keepdim), input.max(axis=dim, keepdims=keepdim)
 

@@ -48,10 +48,10 @@ def is_conj(input: Any) -> bool:
     return False
 
 
-@primitive(promote="exact")
+@primitive(promote="exact", lies="operands")
 def isreal(xp, input):
     """Where the imaginary part is 0."""
-    return input.imag == 0 if input.dtype.kind == "c" else xp.ones(input.shape, bool)
+    return input.imag == 0 if input.dtype.kind == "c" else xp.ones_like(input, bool)
 
 
 @primitive(promote="exact")
@@ -82,7 +82,7 @@ derivative(copysign,
     other=lambda g: g.zeros_like())
 
 
-@primitive(promote="exact", name="heaviside", node_name="NotImplemented")
+@primitive(promote="exact", name="heaviside", node_name="NotImplemented", lies="operands")
 def _heaviside(xp, input, values):
     r"""$y = [a > 0]$, and $b$ where $a = 0$; it has no derivative."""
     return xp.where(input == 0, values, (input > 0).astype(input.dtype))
@@ -188,7 +188,7 @@ def ldexp_(self: Any, other: Any) -> Any:
     return _ldexp_over(self, other)
 
 
-@primitive(promote="exact", name="nextafter")
+@primitive(promote="exact", name="nextafter", lies="operands")
 def _nextafter(xp, input, other):
     r"""The floating-point number next to $a$ on the way to $b$; $a$ gets the gradient."""
     if input.dtype.kind in "biuc":

@@ -394,7 +394,7 @@ def _base_grid(xp: Any, sizes: Sequence[int], align_corners: bool, dtype: np.dty
     return xp.asarray(np.stack(columns, -1).reshape(-1, len(sizes) + 1).astype(dtype))
 
 
-@primitive(name="affine_grid_generator", contiguous=True)
+@primitive(name="affine_grid_generator", lies="rows")
 def _affine_grid(xp, theta, *, size, align_corners):
     r"""$G_n = B\,\Theta_n^\mathsf{T}$ for the grid $B$ of the identity."""
     base = _base_grid(xp, size[2:], align_corners, theta.dtype)

@@ -19,14 +19,16 @@ from typing import Any
 import numpy as np
 
 from ..autocast_rules import autocasts
-from ..core import TensorBase, version_of, wrap
+from ..core import TensorBase, look_at_histories, version_of, wrap
 from ..device import add_at, array_module
 from ..graph_errors import overwritten
 from ..inplace import inplace
 from ..primitive import derivative, primitive
+from ..strides import as_operands_lie
 from .convert import tolist, type_
 from .creation import element
 from .parts import _select, _slice
+from .strided import restrided
 from .views import alias, unsqueeze
 
 __all__ = ["index_put", "index_put_"]
@@ -69,6 +71,8 @@ def _basic(self: Any, index: Any) -> tuple[Any, tuple | None]:
     used = builtins.sum(_dims_of(item) for item in items)
     ndim = self._data.ndim
     if used > ndim:
+        if type(index) is slice:  # only this is refused by an op, which looks at the history first
+            look_at_histories([self])
         raise IndexError(_OF_NOTHING.get(type(index)) or
                          f"too many indices for tensor of dimension {ndim}")
     result, dim, advanced = self, 0, {}
@@ -228,10 +232,31 @@ def _key(places: tuple) -> tuple:
 @primitive(promote="exact", name="index")
 def _index(xp, input, *, places):
     """The elements at `places`, one index array per dimension (None: the whole dimension)."""
-    return xp.ascontiguousarray(input[_key(places)])
+    result = input[_key(places)]
+    if input.flags.c_contiguous:
+        return xp.ascontiguousarray(result)
+    return as_operands_lie(xp, result, _in_places_of_result(xp, input, places))
 
 
-@primitive(promote="exact", name="index_put")
+def _in_places_of_result(xp, input, places):
+    """The input and the index arrays with the dimensions of the result; 0 is the stride where one
+    of them has none."""
+    dims = [dim for dim, each in enumerate(places) if each is not None]
+    arrays = xp.broadcast_arrays(*[places[dim] for dim in dims])
+    shape = arrays[0].shape
+    start = dims[0] if dims[-1] - dims[0] < len(dims) else 0  # apart, they come first
+    rest = [dim for dim in builtins.range(input.ndim) if dim not in dims]
+    size = [input.shape[dim] for dim in rest]
+    stride = [input.strides[dim] for dim in rest]
+    whole = [*size[:start], *shape, *size[start:]]
+    views = [restrided(xp, input, whole, [*stride[:start], *(0,) * len(shape), *stride[start:]])]
+    for each in arrays:
+        views.append(restrided(xp, each, whole, [
+            *(0,) * start, *each.strides, *(0,) * (len(size) - start)]))
+    return views
+
+
+@primitive(promote="exact", name="index_put", lies="input")
 def _put(xp, input, values, *, places, accumulate):
     """A copy of `input` with `values` written (or added) at `places`."""
     result = input.copy()

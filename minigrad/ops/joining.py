@@ -18,10 +18,24 @@ __all__ = ["cat", "concat", "concatenate", "stack", "hstack", "vstack", "row_sta
            "atleast_3d"]
 
 
-@primitive(promote="default", name="cat", contiguous=True)
+@primitive(promote="default", name="cat", lies="rows")
 def _cat(xp, *tensors, dim):
-    kept = [each for each in tensors if each.shape != (0,)] or tensors
-    return xp.concatenate(kept, axis=dim)
+    for i, each in enumerate(tensors):
+        if not each.ndim:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
+    kept = [(i, each) for i, each in enumerate(tensors) if each.shape != (0,)] or [(0, tensors[0])]
+    first = kept[0][1]
+    dim = wrap_dim(dim, first.ndim)
+    for i, each in kept:
+        if each.ndim != first.ndim:
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and "
+                               f"{each.ndim}")
+        for d, (a, b) in enumerate(zip(first.shape, each.shape, strict=True)):
+            if d != dim and a != b:
+                raise RuntimeError(f"Sizes of tensors must match except in dimension {dim}. "
+                                   f"Expected size {a} but got size {b} for tensor number {i} in "
+                                   "the list.")
+    return xp.concatenate([each for _, each in kept], axis=dim)
 
 
 def _cut(grads, tensors_shape, dim, needs):
@@ -60,30 +74,19 @@ def cat(tensors: Any, dim: int = 0) -> Any:
     tensors = _listed("cat", tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    shapes = [each._data.shape for each in tensors]
-    for i, shape in enumerate(shapes):
-        if not shape:
-            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-    kept = [(i, shape) for i, shape in enumerate(shapes) if shape != (0,)] or [(0, (0,))]
-    first = kept[0][1]
-    dim = wrap_dim(dim, len(first))
-    for i, shape in kept:
-        if len(shape) != len(first):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and "
-                               f"{len(shape)}")
-        for d, (a, b) in enumerate(zip(first, shape, strict=True)):
-            if d != dim and a != b:
-                raise RuntimeError(f"Sizes of tensors must match except in dimension {dim}. "
-                                   f"Expected size {a} but got size {b} for tensor number {i} in "
-                                   "the list.")
     return _cat(*tensors, dim=dim)
 
 
 concat = concatenate = cat
 
 
-@primitive(promote="default", name="stack", contiguous=True)
+@primitive(promote="default", name="stack", lies="rows")
 def _stack(xp, *tensors, dim):
+    first = tensors[0].shape
+    for i, each in enumerate(tensors):
+        if each.shape != first:
+            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(first)} "
+                               f"at entry 0 and {list(each.shape)} at entry {i}")
     return xp.stack(tensors, axis=dim)
 
 
@@ -96,12 +99,7 @@ derivative(_stack, tensors=lambda grads, dim, needs: [
 def stack(tensors: Any, dim: int = 0) -> Any:
     """The tensors side by side along a new dimension `dim`."""
     tensors = _listed("stack", tensors)
-    first = tensors[0]._data.shape
-    for i, each in enumerate(tensors):
-        if each._data.shape != first:
-            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(first)} "
-                               f"at entry 0 and {list(each._data.shape)} at entry {i}")
-    return _stack(*tensors, dim=wrap_dim(dim, len(first) + 1))
+    return _stack(*tensors, dim=wrap_dim(dim, tensors[0]._data.ndim + 1))
 
 
 # --- NumPy's family ------------------------------------------------------------------------------
@@ -183,7 +181,7 @@ def block_diag(*tensors: Any) -> Any:
     return _block_diag(*tensors) if tensors else wrap(np.empty((1, 0), get_default_dtype().numpy))
 
 
-@primitive(promote="default", name="block_diag")
+@primitive(promote="default", name="block_diag", lies="rows")
 def _block_diag(xp, *tensors):
     blocks = [xp.atleast_2d(each) for each in tensors]
     result = xp.zeros([sum(sizes) for sizes in zip(*[b.shape for b in blocks], strict=True)],

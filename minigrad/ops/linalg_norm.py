@@ -139,7 +139,7 @@ def frobenius_norm(input: Any, dim: Any, keepdim: bool = False) -> Any:
     if len(dims) > 2:
         raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions "
                            "instead.")
-    return norm_over(input, ord=2.0, dim=reduced_dims(dims, input._data.ndim), keepdim=keepdim)
+    return norm_over(input, ord=2.0, dim=reduced_dims(dims, input), keepdim=keepdim)
 
 
 def nuclear_norm(input: Any, *dim: Any, **more: Any) -> Any:

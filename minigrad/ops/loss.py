@@ -168,7 +168,7 @@ def smooth_l1_loss(input: Any, target: Any, size_average: bool | None = None,
     return _smooth_l1_loss(input, target, reduction=reduction, beta=beta)
 
 
-@primitive(promote="default", name="huber_loss")
+@primitive(promote="default", name="huber_loss", lies="input")
 def _huber_loss(xp, input, target, *, reduction, delta):
     r"""$\ell = d^2/2$ for $d = |x - y| < \delta$, else $\delta(d - \delta/2)$; the slope is $x - y$
     clamped to $[-\delta, \delta]$."""

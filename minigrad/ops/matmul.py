@@ -354,7 +354,7 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 
     return _addbmm(input, batch1, batch2, beta=beta, alpha=alpha)
 
 
-@primitive(promote="default", name="addr")
+@primitive(promote="default", name="addr", lies="kernel")
 def _addr(xp, input, vec1, vec2, *, beta, alpha):
     r"""$Y = \beta C + \alpha\, a b^T$."""
     product = vec1[:, None] * vec2

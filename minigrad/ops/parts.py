@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from ..core import TensorBase
+from ..core import TensorBase, after_history
 from ..primitive import derivative, primitive, view
 from .dims import wrap_dim
 from .views import restrided
@@ -35,11 +35,12 @@ def select(input: Any, dim: int, index: int) -> Any:
     """The view at one index of dimension `dim`, which disappears."""
     shape = input._data.shape
     if not shape:
-        raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    dim, index = wrap_dim(dim, len(shape)), index.__index__()
+        raise after_history(IndexError("select() cannot be applied to a 0-dim tensor."), input)
+    dim, index = wrap_dim(dim, len(shape), input), index.__index__()
     if not -shape[dim] <= index < shape[dim]:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} "
-                         f"at dimension {dim}")
+        raise after_history(IndexError(
+            f"select(): index {index} out of range for tensor of size {list(shape)} "
+            f"at dimension {dim}"), input)
     return _select(input, dim=dim, index=index % shape[dim])
 
 
@@ -67,10 +68,10 @@ def slice_(input: Any, dim: int = 0, start: int | None = None, end: int | None =
     """The view of every `step`-th index from `start` up to `end`."""
     shape = input._data.shape
     if not shape:
-        raise RuntimeError("slice() cannot be applied to a 0-dim tensor.")
+        raise after_history(RuntimeError("slice() cannot be applied to a 0-dim tensor."), input)
     if step <= 0:
-        raise RuntimeError("slice step must be positive")
-    dim = wrap_dim(dim, len(shape))
+        raise after_history(RuntimeError("slice step must be positive"), input)
+    dim = wrap_dim(dim, len(shape), input)
     start, end, step = slice(start, end, step).indices(shape[dim])
     return _slice(input, dim=dim, start=start, end=max(start, end), step=step)
 
@@ -127,9 +128,10 @@ derivative(diagonal_backward, g=lambda g, offset, dim1, dim2: g.diagonal(offset,
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """The view of a diagonal of dimensions dim1 and dim2, as a new last dimension."""
     ndim = input._data.ndim
-    first, second = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
+    first, second = wrap_dim(dim1, ndim, input), wrap_dim(dim2, ndim, input)
     if first == second:
-        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+        raise after_history(RuntimeError(
+            f"diagonal dimensions cannot be identical {dim1}, {dim2}"), input)
     return _diagonal(input, offset=offset, dim1=first, dim2=second)
 
 
@@ -163,11 +165,12 @@ derivative(unfold_backward, g=lambda g, dimension, size, step: g.unfold(dimensio
 def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
     """The view of all windows of `size` indices, `step` apart, as a new last dimension."""
     shape = input._data.shape
-    dimension = wrap_dim(dimension, len(shape))
+    dimension = wrap_dim(dimension, len(shape), input)
     longest = shape[dimension] if shape else 1
     if size > longest:
-        raise RuntimeError(f"maximum size for tensor at dimension {dimension} is {longest} but "
-                           f"size is {size}")
+        raise after_history(RuntimeError(
+            f"maximum size for tensor at dimension {dimension} is {longest} but "
+            f"size is {size}"), input)
     if step <= 0:
-        raise RuntimeError(f"step is {step} but must be > 0")
+        raise after_history(RuntimeError(f"step is {step} but must be > 0"), input)
     return _unfold(input, dimension=dimension, size=size, step=step)

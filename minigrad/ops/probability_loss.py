@@ -21,7 +21,7 @@ __all__ = [
     "poisson_nll_loss"]
 
 
-@primitive(name="binary_cross_entropy")
+@primitive(name="binary_cross_entropy", lies="input")
 def _binary_cross_entropy(xp, input, target, weight=None, *, reduction):
     r"""$\ell = -w(y \ln x + (1 - y)\ln(1 - x))$, the logarithms not below -100."""
     least = input.dtype.type(-100)

@@ -23,6 +23,7 @@ from ..device import host
 from ..inplace import inplace
 from ..out import NO_GRADIENT, fit, require_place, written
 from ..primitive import derivative, primitive
+from ..strides import memory_like
 from .creation import dtype_argument, empty_like, finished, library_on, size_of
 
 __all__ = [
@@ -33,7 +34,7 @@ __all__ = [
 
 def _laid_out(xp: Any, model: Any, draw: Callable) -> Any:
     """A new array like `model`, filled in memory order with what `draw(count, dtype)` returns."""
-    result = xp.empty_like(model)
+    result = memory_like(xp, model, model.dtype)
     order = _memory_order(result)
     numbers = draw(result.size, result.dtype).reshape([result.shape[dim] for dim in order])
     result.transpose(order)[...] = xp.asarray(numbers)

@@ -31,7 +31,7 @@ def _sum_all(xp, input):
 derivative(_sum_all, input=lambda g, input_shape: g.expand(input_shape))
 
 
-@primitive(name="sum", overload=1, contiguous=True)
+@primitive(name="sum", overload=1, lies="rows")
 def _sum_dims(xp, input, *, dim, keepdim):
     r"""$y = \sum_i a_i$ over the dimensions `dim`, so $\bar a_i = \bar y$."""
     return sum_over(xp, input, dim, keepdim)
@@ -74,13 +74,14 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     input = summable(input, dtype)
     if dim is None and not keepdim:
         return _sum_all(input)
-    dims = reduced_dims(dim, input._data.ndim)
+    dims = reduced_dims(dim, input)
     return _sum_dims(input, dim=dims, keepdim=keepdim)
 
 
-def reduced_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+def reduced_dims(dim: Any, input: Any) -> tuple[int, ...]:
     """The dims to reduce: all for None and for an empty list; none exist in a 0-d tensor."""
-    dims = wrap_dims(None if dim in ((), []) else dim, ndim)
+    ndim = input._data.ndim
+    dims = wrap_dims(None if dim in ((), []) else dim, ndim, input)
     return dims if ndim else ()
 
 
@@ -91,10 +92,10 @@ def _mean_all(xp, input):
 
 
 derivative(_mean_all, input=lambda g, input_shape: (
-    g / (_count(input_shape) or 1)).expand(input_shape))
+    g.expand(input_shape) / (_count(input_shape) or 1)))
 
 
-@primitive(name="mean", overload=1)
+@primitive(name="mean", overload=1, lies="rows")
 def _mean_dims(xp, input, *, dim, keepdim):
     r"""$y = \frac1n\sum_i a_i$ over the dimensions `dim`, so $\bar a_i = \bar y/n$."""
     total = sum_over(xp, input, dim, keepdim)
@@ -102,7 +103,7 @@ def _mean_dims(xp, input, *, dim, keepdim):
 
 
 derivative(_mean_dims, input=lambda g, input_shape, dim, keepdim: spread(
-    g / (_count([input_shape[d] for d in dim]) or 1), input_shape, dim, keepdim))
+    g, input_shape, dim, keepdim) / (_count([input_shape[d] for d in dim]) or 1))
 
 
 def _count(sizes: Any) -> int:
@@ -127,7 +128,7 @@ def _mean(input: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
         input = input.to(dtype)
     if dim is None and not keepdim:
         return _mean_all(input)
-    return _mean_dims(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _mean_dims(input, dim=reduced_dims(dim, input), keepdim=keepdim)
 
 
 def _dividable(found: Any, wanted: Any) -> None:
@@ -141,7 +142,7 @@ _mean_of_all = takes_out(_mean, name="mean", check=castable(
 _mean_over_dims = takes_out(_mean, name="mean", check=_dividable)
 
 
-@primitive(name="nansum")
+@primitive(name="nansum", lies="rows")
 def _nansum(xp, input, *, dim, keepdim):
     r"""$y = \sum_i a_i$ without those that are nan, which get no gradient."""
     return xp.nansum(input, axis=dim, keepdims=keepdim)
@@ -162,7 +163,7 @@ def _nan_summable(found: Any, wanted: Any) -> None:
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum with nan counted as 0."""
     input = summable(input, dtype)
-    return _nansum(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _nansum(input, dim=reduced_dims(dim, input), keepdim=keepdim)
 
 
 @takes_out(check=_nan_summable)
@@ -185,7 +186,7 @@ def _prod_all(xp, input):
     return input.prod()
 
 
-@primitive(name="prod", overload=1, contiguous=True)
+@primitive(name="prod", overload=1, lies="rows")
 def _prod_dim(xp, input, *, dim, keepdim):
     r"""$y = \prod_i a_i$ along `dim`, so $\bar a_i = \bar y \prod_{j \ne i} a_j$."""
     return input.prod(axis=dim if input.ndim else None, keepdims=keepdim)
@@ -223,13 +224,13 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
     input = summable(input, dtype)
     if dim is None:
         return _prod_all(input)
-    dim = wrap_dim(dim, input._data.ndim)
+    dim = wrap_dim(dim, input._data.ndim, input)
     return _prod_dim(input, dim=dim, keepdim=keepdim)
 
 
 # --- spread: var and std -------------------------------------------------------------------------
 
-@primitive(name="var", contiguous=True)
+@primitive(name="var", lies="rows")
 def _var(xp, input, *, dim, correction, keepdim):
     r"""$y = \frac{1}{n - c}\sum_i (a_i - \mu)^2$, $\bar a_i = \frac2{n - c}\bar y\,(a_i - \mu)$."""
     count = _count([input.shape[d] for d in dim])
@@ -256,7 +257,7 @@ def _var_rule(g, input, shape, dim, correction, keepdim):
     return scale * spread(g, shape, dim, keepdim) * (input - input.mean(dim, True))
 
 
-@primitive(name="std", contiguous=True)
+@primitive(name="std", lies="rows")
 def _std(xp, input, *, dim, correction, keepdim):
     r"""$y = \sqrt{\frac{1}{n - c}\sum_i (a_i - \mu)^2}$, so
     $\bar a_i = \frac{\bar y}{(n - c)\,y}(a_i - \mu)$."""
@@ -280,7 +281,7 @@ def _spread(function: Any, name: str) -> Any:
             correction = 1 if unbiased is None else int(unbiased)
         if input._data.dtype.kind in "biu":
             raise RuntimeError("std and var only support floating point and complex dtypes")
-        dims = reduced_dims(dim, input._data.ndim)
+        dims = reduced_dims(dim, input)
         if _count([input._data.shape[each] for each in dims]) <= correction:
             warnings.warn(f"{op}(): degrees of freedom is <= 0. Correction should be strictly less "
                           "than the reduction factor (input numel divided by output numel).",
@@ -299,7 +300,7 @@ std = _spread(_std, "std")
 def _with_mean(measure: Any, name: str) -> Any:
     """var_mean and std_mean: both results from one op."""
 
-    @primitive(name=name, outputs=("measure", "mean"))
+    @primitive(name=name, outputs=("measure", "mean"), lies="rows")
     def both(xp, input, *, dim, correction, keepdim):
         return (measure.op.kernel(xp, input, dim=dim, correction=correction, keepdim=keepdim),
                 input.mean(axis=dim, keepdims=keepdim))
@@ -311,7 +312,7 @@ _var_mean, _std_mean = _with_mean(_var, "var_mean"), _with_mean(_std, "std_mean"
 
 
 def _mean_part(g, shape, dim, keepdim):
-    return 0 if g is None else spread(g / _count([shape[d] for d in dim]), shape, dim, keepdim)
+    return 0 if g is None else spread(g, shape, dim, keepdim) / _count([shape[d] for d in dim])
 
 
 def _var_mean_rule(grads, input, input_shape, dim, correction, keepdim):
@@ -348,12 +349,12 @@ def _truth_only(name: str) -> Any:
     return check
 
 
-@primitive(promote="exact", name="all", contiguous=True)
+@primitive(promote="exact", name="all", lies="rows")
 def _all(xp, input, *, dim, keepdim):
     return truth(input, input.astype(bool).all(axis=dim, keepdims=keepdim))
 
 
-@primitive(promote="exact", name="any", contiguous=True)
+@primitive(promote="exact", name="any", lies="rows")
 def _any(xp, input, *, dim, keepdim):
     return truth(input, input.astype(bool).any(axis=dim, keepdims=keepdim))
 
@@ -361,18 +362,18 @@ def _any(xp, input, *, dim, keepdim):
 @takes_out(check=_truth_only("all"))
 def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether every element is nonzero."""
-    return _all(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _all(input, dim=reduced_dims(dim, input), keepdim=keepdim)
 
 
 @takes_out(check=_truth_only("any"))
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether some element is nonzero."""
-    return _any(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _any(input, dim=reduced_dims(dim, input), keepdim=keepdim)
 
 
 # --- sums of exponentials ------------------------------------------------------------------------
 
-@primitive(promote="int_to_float", name="logsumexp", contiguous=True)
+@primitive(promote="int_to_float", name="logsumexp", lies="rows")
 def _logsumexp(xp, input, *, dim, keepdim):
     r"""$y = \ln\sum_i e^{a_i}$, so $\bar a_i = \bar y\,e^{a_i - y}$."""
     real = input.real
@@ -392,4 +393,4 @@ derivative(_logsumexp, input=lambda g, input, result, input_shape, dim, keepdim:
     "logsumexp(): Expected floating point type for result tensor, but got: {wanted}"))
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     r"""$\ln\sum_i e^{a_i}$ over `dim`, without overflow."""
-    return _logsumexp(input, dim=reduced_dims(dim, input._data.ndim), keepdim=keepdim)
+    return _logsumexp(input, dim=reduced_dims(dim, input), keepdim=keepdim)

@@ -11,7 +11,7 @@ import warnings
 from typing import Any
 
 from ..autocast_rules import autocasts
-from ..core import TensorBase, wrap
+from ..core import TensorBase, after_history, wrap
 from ..device import add_at, array_module, combine_at
 from ..inplace import inplace
 from ..out import refusal, takes_out
@@ -69,16 +69,16 @@ def _scaled(tensor, alpha):
 @takes_out(words="index_select(): self and result must have the same scalar type", apart=True)
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """The indices `index` of dimension `dim`, as a copy."""
-    dim = wrap_dim(dim, input._data.ndim)
+    dim = wrap_dim(dim, input._data.ndim, input)
     if index._data.ndim > 1:
-        raise IndexError("index_select(): Index is supposed to be a vector")
+        raise after_history(IndexError("index_select(): Index is supposed to be a vector"), input)
     if not input._data.ndim and index._data.size != 1:
-        raise RuntimeError("index_select(): Index to scalar can have only 1 value, got "
-                           f"{index._data.size} value(s)")
+        raise after_history(RuntimeError("index_select(): Index to scalar can have only 1 value, "
+                                         f"got {index._data.size} value(s)"), input)
     size = input._data.shape[dim] if input._data.ndim else 1
     data = index._data
     if data.size and (data.min() < 0 or data.max() >= size):
-        raise IndexError("index out of range in self")
+        raise after_history(IndexError("index out of range in self"), input)
     return _index_select(input, index.reshape(-1) if input._data.ndim else index, dim=dim)
 
 
@@ -111,14 +111,14 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     return _index_copy(input, index.reshape(-1), source, dim=dim)
 
 
-@primitive(promote="exact", name="index_fill")
+@primitive(promote="exact", name="index_fill", lies="input")
 def _index_fill(xp, input, index, *, dim, value):
     result = input.copy()
     xp.atleast_1d(result)[(slice(None),) * dim + (index,)] = value
     return result
 
 
-@primitive(promote="exact", name="index_fill", overload=1)
+@primitive(promote="exact", name="index_fill", overload=1, lies="input")
 def _index_fill_tensor(xp, input, index, value, *, dim):
     result = input.copy()
     xp.atleast_1d(result)[(slice(None),) * dim + (index,)] = value.astype(input.dtype)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from ..core import TensorBase, wrap
+from ..core import TensorBase, after_history, wrap
 from ..device import array_module
 from ..out import castable, check_same, takes_out
 from ..primitive import derivative, primitive, view
+from ..strides import as_operands_lie
 from .convert import tolist
 from .dims import wrap_dim, wrap_dims
 from .joining import cat, stack
@@ -43,8 +44,9 @@ derivative(_unbind, input=lambda grads, input_shape, dim: stack(_filled(
 def unbind(input: Any, dim: int = 0) -> tuple:
     """A tuple of the views at each index of dimension `dim`."""
     if input._data.ndim == 0:
-        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    return _unbind(input, dim=wrap_dim(dim, input._data.ndim))
+        raise after_history(IndexError(
+            "Dimension specified as 0 but tensor has no dimensions"), input)
+    return _unbind(input, dim=wrap_dim(dim, input._data.ndim, input))
 
 
 def _cut(input, sizes, dim):
@@ -80,14 +82,15 @@ def split(input: Any, split_size_or_sections: Any, dim: int = 0) -> tuple:
         return split_with_sizes(input, split_size_or_sections, dim)
     size, shape = split_size_or_sections, input._data.shape
     if not shape:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
-    dim = wrap_dim(dim, len(shape))
+        raise after_history(RuntimeError("split expects at least a 1-dimensional tensor"), input)
+    dim = wrap_dim(dim, len(shape), input)
     if size < 0:
-        raise RuntimeError("split expects split_size be non-negative, but got "
-                           f"split_size={size}")
+        raise after_history(RuntimeError("split expects split_size be non-negative, but got "
+                                         f"split_size={size}"), input)
     if size == 0 and shape[dim]:
-        raise RuntimeError("split_size can only be 0 if dimension size is 0, but got dimension "
-                           f"size of {shape[dim]}")
+        raise after_history(RuntimeError(
+            "split_size can only be 0 if dimension size is 0, but got dimension "
+            f"size of {shape[dim]}"), input)
     starts = builtins.range(0, max(shape[dim], 1), size or 1)
     return _split(input, sizes=tuple([min(size, shape[dim] - i) for i in starts]), dim=dim)
 
@@ -96,12 +99,13 @@ def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple:
     """Views of the given sizes, which must add up to the dimension's."""
     sizes, shape = tuple(split_sizes), input._data.shape
     if not shape:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
-    dim = wrap_dim(dim, len(shape))
+        raise after_history(RuntimeError("split expects at least a 1-dimensional tensor"), input)
+    dim = wrap_dim(dim, len(shape), input)
     if builtins.sum(sizes) != shape[dim]:
-        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {shape[dim]} "
-                           f"(input tensor's size at dimension {dim}), but got split_sizes="
-                           f"{list(sizes)}")
+        raise after_history(RuntimeError(
+            f"split_with_sizes expects split_sizes to sum exactly to {shape[dim]} "
+            f"(input tensor's size at dimension {dim}), but got split_sizes="
+            f"{list(sizes)}"), input)
     return _split_with_sizes(input, sizes=sizes, dim=dim)
 
 
@@ -180,8 +184,9 @@ def dsplit(input: Any, indices_or_sections: Any) -> tuple:
 def _clone(xp, input, *, format):
     if format == "channels_last":
         return xp.moveaxis(xp.moveaxis(input, 1, -1).copy(order="C"), -1, 1)
-    # Of an expanded array NumPy's "K" would put the repeated dimension last.
-    return input.copy(order="C" if format == "contiguous_format" or 0 in input.strides else "K")
+    if format == "contiguous_format":
+        return input.copy(order="C")
+    return as_operands_lie(xp, input.copy(order="K"), [input])
 
 
 derivative(_clone, input=lambda g: g)
@@ -211,7 +216,7 @@ def contiguous(input: Any, memory_format: Any = None) -> Any:
 
 # --- moving elements -----------------------------------------------------------------------------
 
-@primitive(promote="exact", name="flip")
+@primitive(promote="exact", name="flip", lies="operands")
 def _flip(xp, input, *, dims):
     return xp.flip(input, dims).copy() if dims and input.ndim else input.copy()
 
@@ -223,7 +228,7 @@ def flip(input: Any, *sizes: Any, dims: Any = None) -> Any:
     """The order of elements reversed along `dims` (a copy, not a view)."""
     if dims is None:
         dims = sizes[0] if len(sizes) == 1 else sizes
-    return _flip(input, dims=wrap_dims(dims, input._data.ndim))
+    return _flip(input, dims=wrap_dims(dims, input._data.ndim, input))
 
 
 def fliplr(input: Any) -> Any:
@@ -240,7 +245,7 @@ def flipud(input: Any) -> Any:
     return flip(input, 0)
 
 
-@primitive(promote="exact", name="roll", contiguous=True)
+@primitive(promote="exact", name="roll", lies="rows")
 def _roll(xp, input, *, shifts, dims):
     return xp.roll(input, shifts, dims or None)
 
@@ -255,7 +260,7 @@ def roll(input: Any, shifts: Any, dims: Any = ()) -> Any:
     if not input._data.ndim:
         for dim in (dims,) if isinstance(dims, int) else dims:
             raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    dims = wrap_dims(dims, input._data.ndim)
+    dims = wrap_dims(dims, input._data.ndim, input)
     if not shifts:
         raise RuntimeError("`shifts` required")
     if len(shifts) != len(dims) and (dims or len(shifts) > 1):
@@ -285,10 +290,10 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
     if dims[0] == dims[1] or builtins.abs(dims[0] - dims[1]) == ndim:
         raise RuntimeError("expected rotation dims to be different, but got dim0 = "
                            f"{dims[0]} and dim1 = {dims[1]}")
-    return _rot90(input, k=k, dims=wrap_dims(dims, input._data.ndim))
+    return _rot90(input, k=k, dims=wrap_dims(dims, input._data.ndim, input))
 
 
-@primitive(promote="exact", name="tril", contiguous=True)
+@primitive(promote="exact", name="tril", lies="rows")
 def _tril(xp, input, *, diagonal):
     return xp.tril(input, diagonal)
 
@@ -304,7 +309,7 @@ def tril(input: Any, diagonal: int = 0) -> Any:
     return _tril(input, diagonal=diagonal)
 
 
-@primitive(promote="exact", name="triu", contiguous=True)
+@primitive(promote="exact", name="triu", lies="rows")
 def _triu(xp, input, *, diagonal):
     return xp.triu(input, diagonal)
 
@@ -335,7 +340,7 @@ derivative(_diag_embed, input=lambda g, offset, dim1, dim2: g.diagonal(offset, d
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     """Matrices of zeros with the last dimension of `input` on a diagonal."""
     ndim = input._data.ndim + 1
-    dim1, dim2 = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
+    dim1, dim2 = wrap_dim(dim1, ndim, input), wrap_dim(dim2, ndim, input)
     if dim1 == dim2:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     return _diag_embed(input, offset=offset, dim1=dim1, dim2=dim2)
@@ -416,7 +421,7 @@ def repeat_interleave(input: Any, repeats: Any, dim: int | None = None, *,
     """Each element (or each index of `dim`) repeated in place: [a, b] -> [a, a, b, b]."""
     if dim is None:
         input, dim = flatten(input), 0
-    dim = wrap_dim(dim, input._data.ndim)
+    dim = wrap_dim(dim, input._data.ndim, input)
     if isinstance(repeats, int):
         shape = list(input._data.shape)
         shape.insert(dim + 1, repeats)

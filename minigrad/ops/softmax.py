@@ -116,7 +116,7 @@ def _chosen(input: Any, dim: int | None, dtype: Any) -> tuple:
         dim = 0 if ndim in (0, 1, 3) else 1
     if dtype is not None:
         input = input.to(dtype)
-    return input, wrap_dim(dim, ndim)
+    return input, wrap_dim(dim, ndim, input)
 
 
 def _kernel_name(name: str, input: Any, dim: int) -> str:

@@ -56,7 +56,8 @@ def _first_in_order(xp, input, dim, descending, part):
 
 
 def _sort_op(overload: int) -> Any:
-    @primitive(promote="exact", name="sort", overload=overload, outputs=("values", "indices"))
+    @primitive(promote="exact", name="sort", overload=overload, outputs=("values", "indices"),
+               lies="input")
     def op(xp, input, *, dim, descending):
         return _first_in_order(xp, input, dim, descending, slice(None))
 
@@ -262,7 +263,7 @@ def unique_consecutive(input: Any, return_inverse: bool = False, return_counts: 
 
 # --- places in an order --------------------------------------------------------------------------
 
-@primitive(promote="default", name="searchsorted")
+@primitive(promote="default", name="searchsorted", lies="rows")
 def _searchsorted(xp, boundaries, input, *, right, sorter):
     """Bisection, for all elements at once: the place is in [low, high] until the two meet."""
     count = boundaries.shape[-1]
@@ -372,7 +373,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     return wrap(total)
 
 
-@primitive(promote="default", name="isin")
+@primitive(promote="default", name="isin", lies="kernel")
 def _isin(xp, elements, test_elements, *, invert):
     return xp.isin(elements, test_elements, invert=invert)
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import TensorBase
+from ..core import TensorBase, new_node
 from ..device import add_at, address
+from ..plan import Plan
 from ..primitive import derivative, primitive, view
 
 
@@ -49,7 +50,11 @@ def strided_view(base: Any, where: Geometry) -> Any:
 
 def same_view(base: Any, tensor: TensorBase) -> Any:
     """`tensor`, a view of `base`, as seen on the base now."""
-    return strided_view(base, geometry(tensor, base))
+    result = strided_view(base, geometry(tensor, base))
+    if result._node is None:  # the base was detached: a view that had a history keeps an empty one
+        op = strided_from.op
+        result._node = new_node(op.node, [None], Plan(op, (False,)))
+    return result
 
 
 def has_channels_last(data: Any) -> bool:

@@ -15,7 +15,7 @@ from .reduction import reduced_dims, spread
 
 __all__ = ["dist", "vector_norm"]
 
-@primitive(name="linalg_vector_norm", contiguous=True)
+@primitive(name="linalg_vector_norm", lies="rows")
 def _vector_norm(xp, input, *, ord, dim, keepdim, dtype=None):
     r"""$y = \left(\sum_i |a_i|^p\right)^{1/p}$, computed in `dtype`; the gradient at 0 is 0."""
     size = xp.abs(input if dtype is None else input.astype(dtype.numpy))
@@ -33,8 +33,8 @@ def _vector_norm(xp, input, *, ord, dim, keepdim, dtype=None):
 
 
 norm_over = primitive(  # what torch's C++ calls
-    _vector_norm.op.kernel, name="norm", overload=1, contiguous=True)
-norm_of_all = primitive(_vector_norm.op.kernel, name="norm", contiguous=True)
+    _vector_norm.op.kernel, name="norm", overload=1, lies="rows")
+norm_of_all = primitive(_vector_norm.op.kernel, name="norm", lies="rows")
 for _op in (_vector_norm, norm_over, norm_of_all):
     derivative(_op, input=lambda g, input, result, input_shape, ord, dim, keepdim: _norm_rule(
         spread(g, input_shape, dim, keepdim), input, spread(result, input_shape, dim, keepdim),
@@ -65,7 +65,7 @@ def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False
                 dtype: Any = None) -> Any:
     r"""$\left(\sum_i |a_i|^p\right)^{1/p}$ over `dim` (all by default), computed in `dtype`."""
     _require_norm(input, ord, dtype)
-    dims = reduced_dims(dim, input._data.ndim)
+    dims = reduced_dims(dim, input)
     if not input._data.size and (ord < 0 or ord == math.inf):
         for each in () if dim in (None, (), []) else dims:
             if not input._data.shape[each]:

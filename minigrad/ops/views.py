@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core import Node, TensorBase, mode, version_of, wrap
+from ..core import Node, TensorBase, after_history, mode, version_of, wrap
 from ..device import address
 from ..dtypes import dtype as dtype_class
 from ..inplace import check_may_record
@@ -76,7 +76,12 @@ def view_(input: Any, *shape: Any, dtype: Any = None) -> Any:
     """The same memory in another shape (-1: whatever is left), or its bits as another dtype."""
     if dtype is not None or len(shape) == 1 and isinstance(shape[0], dtype_class):
         return _view_as_dtype(input, dtype or shape[0])
-    return _view(input, size=infer_size(sizes_of(shape), input._data.size))
+    size = sizes_of(shape)
+    try:
+        size = infer_size(size, input._data.size)
+    except RuntimeError as error:
+        raise after_history(error, input) from None
+    return _view(input, size=size)
 
 
 def _view_as_dtype(input: Any, dtype: dtype_class) -> Any:
@@ -174,7 +179,7 @@ derivative(_transpose, input=lambda g, dim0, dim1: g.transpose(dim0, dim1))
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """The view with two dimensions exchanged."""
     ndim = input._data.ndim
-    dim0, dim1 = wrap_dim(dim0, ndim), wrap_dim(dim1, ndim)
+    dim0, dim1 = wrap_dim(dim0, ndim, input), wrap_dim(dim1, ndim, input)
     return _transpose(input, dim0=dim0, dim1=dim1)
 
 
@@ -213,13 +218,13 @@ def permute(input: Any, *dims: Any) -> Any:
     """Dimension i of the result is dimension `dims[i]` of the input."""
     chosen, ndim = sizes_of(dims), input._data.ndim
     if len(chosen) != ndim:
-        raise RuntimeError(
+        raise after_history(RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the "
             f"length of the desired ordering of dimensions i.e. input.dim() = {ndim} is not equal "
-            f"to len(dims) = {len(chosen)}")
-    wrapped = tuple([wrap_dim(dim, ndim) for dim in chosen])
+            f"to len(dims) = {len(chosen)}"), input)
+    wrapped = tuple([wrap_dim(dim, ndim, input) for dim in chosen])
     if len(set(wrapped)) != ndim:
-        raise RuntimeError("permute(): duplicate dims are not allowed.")
+        raise after_history(RuntimeError("permute(): duplicate dims are not allowed."), input)
     return _permute(input, dims=wrapped)
 
 
@@ -313,8 +318,8 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     if dim is None:
         return _squeeze_all(input)
     if isinstance(dim, int):
-        return _squeeze_dim(input, dim=wrap_dim(dim, input._data.ndim))
-    return _squeeze_dims(input, dim=wrap_dims(dim, input._data.ndim))
+        return _squeeze_dim(input, dim=wrap_dim(dim, input._data.ndim, input))
+    return _squeeze_dims(input, dim=wrap_dims(dim, input._data.ndim, input))
 
 
 @view(name="unsqueeze")
@@ -331,7 +336,7 @@ derivative(_unsqueeze, input=lambda g, dim: g.squeeze(dim))
 
 def unsqueeze(input: Any, dim: int) -> Any:
     """The view with a new dimension of size 1 at `dim`."""
-    return _unsqueeze(input, dim=wrap_dim(dim, input._data.ndim + 1))
+    return _unsqueeze(input, dim=wrap_dim(dim, input._data.ndim + 1, input))
 
 
 @view(name="expand")
@@ -355,22 +360,23 @@ def expand(input: Any, *size: Any) -> Any:
     wanted, shape = sizes_of(size), input._data.shape
     new = len(wanted) - len(shape)
     if new < 0:
-        raise RuntimeError(
+        raise after_history(RuntimeError(
             f"expand({_typed(input)}, size={list(wanted)}): the number of sizes provided "
             f"({len(wanted)}) must be greater or equal to the number of dimensions in the tensor "
-            f"({len(shape)})")
+            f"({len(shape)})"), input)
     final = []
     for i, n in reversed(list(enumerate(wanted))):
         own = shape[i - new] if i >= new else None
         if n == -1 and own is None:
-            raise RuntimeError(f"expand({_typed(input)}, size={list(wanted)}): the expanded size "
-                               f"of the tensor (-1) isn't allowed in a leading, non-existing "
-                               f"dimension {i}")
+            raise after_history(RuntimeError(
+                f"expand({_typed(input)}, size={list(wanted)}): the expanded size "
+                f"of the tensor (-1) isn't allowed in a leading, non-existing "
+                f"dimension {i}"), input)
         if own is not None and n not in (-1, own) and own != 1:
-            raise RuntimeError(
+            raise after_history(RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({own}) at "
                 f"non-singleton dimension {i}.  Target sizes: {list(wanted)}.  Tensor sizes: "
-                f"{list(shape)}")
+                f"{list(shape)}"), input)
         final.append(own if n == -1 else n)
     return _expand(input, size=tuple(reversed(final)))
 
