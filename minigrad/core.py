@@ -292,14 +292,16 @@ class Node:
 
     def check_versions(self, saved: list) -> None:
         """Raise if a saved input was written in place since."""
-        expected = self.versions or (0,) * len(saved)
-        for slot, (now, then) in enumerate(zip(versions_of(saved), expected, strict=True)):
-            if now != then:
-                raise RuntimeError(modified(self, saved[slot], now, then, slot))
+        found, expected = versions_of(saved), self.versions or (0,) * len(saved)
+        several = len(found) != len(self.plan.inputs)  # the last input stands for a list of tensors
+        for slot in range(len(found)) if several else self.plan.by_name:
+            now, then = found[slot], expected[slot]
             if saved[slot] is not None and self.is_detached(saved[slot], slot):
                 raise RuntimeError(
                     "Trying to use a saved tensor that has been detached in-place, i.e. with "
                     ".detach_().This is not supported, please use out-of-place `.detach()` instead")
+            if now != then:
+                raise RuntimeError(modified(self, saved[slot], now, then, slot))
 
     def is_detached(self, tensor: TensorBase, slot: int) -> bool:
         """Whether a saved input has lost, to detach_(), the history it came with."""

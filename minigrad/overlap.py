@@ -42,6 +42,15 @@ def check_apart(target: TensorBase, read: Any, exact: bool = False) -> None:
                     "some elements of the input tensor and the written-to tensor refer"))
 
 
+def is_same_memory(target: TensorBase, read: Any) -> bool:
+    """Whether two tensors see the same elements in the same places."""
+    if target._counter is None or getattr(read, "_counter", None) is not target._counter:
+        return target is read
+    a, b = target._data, read._data
+    return (address(a) == address(b) and a.shape == b.shape and a.strides == b.strides
+            and a.dtype == b.dtype)
+
+
 def check_out_apart(out: Any, read: Any) -> None:
     """Refuse an `out` (a tensor or a tuple of them) that lies over itself, or over a tensor that is
     read: before anything is computed, even if out would then be resized."""

@@ -15,7 +15,8 @@ class Plan:
     `[input(gradients[0], known[1]), other(gradients[0], known[0])]`.
     """
 
-    __slots__ = ("inputs", "pick", "results", "values", "derive", "saved_names", "keeps_tensors")
+    __slots__ = ("inputs", "pick", "results", "values", "derive", "saved_names", "keeps_tensors",
+                 "by_name")
 
     def __init__(self, op: Any, wanted: tuple[bool, ...]) -> None:
         active = [(at, rule) for at, rule in op.steps(wanted)
@@ -30,6 +31,9 @@ class Plan:
         self.saved_names = (*inputs, *results, *self.values)
         self.derive = _compiled(active, self.saved_names, wanted)
         self.keeps_tensors = bool(self.inputs or self.results)
+        # torch looks at what is saved in the order of its names, among which the first is "self".
+        self.by_name = sorted(range(len(inputs)), key=lambda slot: (
+            "self" if inputs[slot] == "input" else inputs[slot]))
 
 
 def reads_of(rule: Any) -> tuple[str, ...]:

@@ -47,7 +47,26 @@ def _into(a: Any, b: Any) -> Any:
     """`b`, or its mean where it does not broadcast to the shape of `a`."""
     pairs = list(zip(reversed(a.shape), reversed(b.shape), strict=False))
     fits = b.dim() <= a.dim() and all(n in (m, 1) for m, n in pairs)
-    return b if fits else b.mean()
+    return _apart(a, b) if fits else b.mean()
+
+
+def _apart(a: Any, b: Any) -> Any:
+    """`b`, or a copy where `a` lies over it and has gaps: torch then does not look whether it reads
+    what it has just written, and what comes out depends on how it runs through memory."""
+    if a is b or not a.numel() or _has_no_gaps(a) and _has_no_gaps(b):
+        return b
+    memory, other = (each.untyped_storage().data_ptr() for each in (a, b))
+    return b.clone() if memory == other else b
+
+
+def _has_no_gaps(a: Any) -> bool:
+    expected = 1
+    for stride, size in sorted(zip(a.stride(), a.shape, strict=True)):
+        if size > 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
 
 
 # Values stay near 1, so that thirty steps neither overflow nor drown in rounding errors.
@@ -59,7 +78,7 @@ NEW: dict[str, Callable] = {
     "relu": lambda lib, a, b, n: lib.relu(a + 0.1),
     "root": lambda lib, a, b, n: (a * a + 0.5).sqrt(),
     "cube": lambda lib, a, b, n: a.tanh() ** 3,
-    "add": lambda lib, a, b, n: a + _fitted(a, b),
+    "add": lambda lib, a, b, n: (a + _fitted(a, b)) / 2,
     "subtract": lambda lib, a, b, n: lib.sub(a, _fitted(a, b), alpha=0.5),
     "multiply": lambda lib, a, b, n: a.tanh() * _fitted(a, b),
     "divide": lambda lib, a, b, n: a / (_fitted(a, b).cos() + 2),
@@ -105,7 +124,7 @@ VIEWS: dict[str, Callable] = {
 INPLACE: dict[str, Callable] = {
     "sin_": lambda lib, a, b, n: a.sin_(),
     "tanh_": lambda lib, a, b, n: a.tanh_(),
-    "add_": lambda lib, a, b, n: a.add_(_into(a, b)),
+    "add_": lambda lib, a, b, n: a.add_(_into(a, b), alpha=-0.25),
     "sub_": lambda lib, a, b, n: a.sub_(_into(a, b), alpha=0.5),
     "mul_": lambda lib, a, b, n: a.mul_(_into(a, b).tanh()),
     "halve_": lambda lib, a, b, n: a.mul_(0.5),

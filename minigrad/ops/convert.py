@@ -11,6 +11,7 @@ from .. import dtypes
 from ..core import TensorBase, mode, version_of, wrap
 from ..device import device, host
 from ..inplace import inplace
+from ..overlap import is_same_memory
 from ..primitive import derivative, primitive
 from ..strides import as_operands_lie
 from .strided import copy, has_channels_last
@@ -123,13 +124,14 @@ def cuda(input: Any, device: Any = None, non_blocking: bool = False) -> Any:
 
 
 _copy_ = inplace(copy, "copy_")
+_copy_over_itself_ = inplace(copy, "copy_", overlap=None)
 
 
 def copy_(input: Any, src: Any, non_blocking: bool = False) -> Any:
     """Write `src` over `input`, whatever its dtype and device."""
     if isinstance(src, TensorBase) and type(src._data) is not type(input._data):
         src = to(src, input.device)
-    return _copy_(input, src)
+    return (_copy_over_itself_ if is_same_memory(input, src) else _copy_)(input, src)
 
 
 def _caster(dtype: dtypes.dtype, doc_name: str) -> Any:

@@ -78,8 +78,19 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     size = input._data.shape[dim] if input._data.ndim else 1
     data = index._data
     if data.size and (data.min() < 0 or data.max() >= size):
-        raise after_history(IndexError("index out of range in self"), input)
+        raise after_history(_out_of_range(input, dim, size, data), input)
     return _index_select(input, index.reshape(-1) if input._data.ndim else index, dim=dim)
+
+
+def _out_of_range(input: Any, dim: int, size: int, index: Any) -> Exception:
+    """torch's words for an index that is too large, which its shortcut for dimension 1 has others
+    for, as it has for tensors without elements."""
+    if input._data.ndim < 2 or dim != 1 and input._data.size:
+        return IndexError("index out of range in self")
+    if not size:
+        return RuntimeError("index_select(): self indexing axis dim should be positive")
+    wrong = index[(index < 0) | (index >= size)][0]
+    return RuntimeError(f"INDICES element is out of DATA bounds, id={wrong} axis_dim={size}")
 
 
 @takes_out
