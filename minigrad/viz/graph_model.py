@@ -185,6 +185,8 @@ def add_saved(graph: Graph, names: dict[int, str], outputs: Sequence[Any]) -> No
     drawn: dict[Any, Vertex] = {
         ("base", id(vertex.node.variable)): vertex
         for vertex in graph.vertices if vertex.kind == "leaf"}
+    drawn |= {("base", id(tensor)): root
+              for root, tensor in zip(graph.outputs, outputs, strict=True)}
     for root, tensor in zip(graph.outputs, outputs, strict=True):
         add_base(graph, root, tensor, names, drawn)
     for user in list(graph.vertices):

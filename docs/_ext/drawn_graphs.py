@@ -1,0 +1,123 @@
+"""Graphs of a page's own tensors, drawn by `minigrad.viz.draw` when the page is built.
+
+    ```{graph} h
+    ```
+
+draws what `draw(h)` draws at this place of the page, all blocks above it having run. Whatever
+`draw` takes may follow, as in `{graph} (base, first), show_saved=True`. With
+
+    :before: h.mul_(y)
+
+there are two pictures side by side, drawn before and after that line of the blocks above. Lines of
+Python in the block itself run first, and leave nothing behind for the rest of the page.
+
+graph_directive.py brings this to Sphinx.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import html
+import io
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from minigrad import viz
+
+FENCE = re.compile(r"^```(?:python|\{graph\} +(?P<tensors>[^\n]*))\n(?P<code>.*?)^```", re.S | re.M)
+BEFORE = re.compile(r"^:before: +([^\n]*)\n", re.M)
+# Of no use in a page: comments, names of DOT, and ids that the next picture has, too.
+CLUTTER = re.compile(r"<!--.*?-->\n?|<title>[^<]*</title>\n?| id=\"[^\"]*\"", re.S)
+SIZE = re.compile(r'width="(\d+)pt" height="(\d+)pt"')
+SCALE = 1.13  # pixels a point: the small print is as large as a page's
+WORDS = {"en": ("before {}", "after {}", "Graph"), "ja": ("{} の前", "{} の後", "グラフ")}
+
+
+class Drawn(NamedTuple):
+    """A picture; `when` is "before", "after" or "" if it stands alone."""
+
+    when: str
+    line: str
+    picture: viz.picture.Picture
+
+    def told(self) -> str:
+        """The graph in words, for those who do not see it."""
+        graph = self.picture.model
+        into = graph.into()
+        titles = [vertex.title or "a leaf" for vertex in graph.vertices]
+        names = {vertex: title if titles.count(title) == 1 else f"{title} ({place})"
+                 for place, (vertex, title) in enumerate(
+                     zip(graph.vertices, titles, strict=True), start=1)}
+        told = []
+        for vertex in graph.vertices:
+            if into[vertex]:
+                from_, kept = ([names[arrow.tail] for arrow in into[vertex]
+                                if (arrow.kind == "saved") == saved] for saved in (False, True))
+                told.append(f"{names[vertex]} {'is' if vertex.kind == 'output' else 'from'} "
+                            f"{' and '.join(from_)}"
+                            + (f", keeps {' and '.join(dict.fromkeys(kept))}" if kept else ""))
+        return "; ".join(told)
+
+    def svg(self, label: str) -> str:
+        text = CLUTTER.sub("", self.picture.pipe("svg", encoding="utf-8"))
+        text = text[text.index("<svg "):].strip().replace("\n", " ")
+        text = re.sub(r'<a xlink:title="([^"]*)">', r"<g><title>\1</title>", text)  # no links
+        wide, high = (round(SCALE * int(size)) for size in SIZE.search(text).groups())
+        text = SIZE.sub(f'width="{wide}" height="{high}"', text, count=1).replace("</a>", "</g>")
+        return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)
+
+
+def graphs_of(text: str) -> Iterator[list[Drawn]]:
+    """Run a page, and for each of its `{graph}` blocks draw one picture or two."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    code = ""
+    for fence in FENCE.finditer(text):
+        if fence["tensors"] is None:
+            code += fence["code"]
+            continue
+        own = BEFORE.sub("", fence["code"])
+        line = BEFORE.search(fence["code"])
+        pictures = []
+        if line is not None:
+            above, found, code = f"\n{code}".partition(f"\n{line[1]}\n")
+            if not found:
+                raise ValueError(f"{line[1]!r} is no line of the blocks above")
+            _run(above, names)
+            pictures.append(Drawn("before", line[1], _draw(fence["tensors"], own, names)))
+            _run(line[1], names)
+            pictures.append(Drawn("after", line[1], _draw(fence["tensors"], own, names)))
+        else:
+            _run(code, names)
+            code = ""
+            pictures.append(Drawn("", "", _draw(fence["tensors"], own, names)))
+        yield pictures
+
+
+def _run(code: str, names: dict[str, Any]) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(code, names)
+
+
+def _draw(tensors: str, own: str, names: dict[str, Any]) -> viz.picture.Picture:
+    """Call `draw` where the page's names are, so that it finds what the leaves are called."""
+    here = dict(names)
+    _run(own, here)
+    here["_draw"] = functools.partial(viz.draw, legend=False)
+    picture = eval(f"_draw({tensors})", here)
+    picture.graph_attr.update(label="", bgcolor="transparent", pad="0.02")
+    return picture
+
+
+def html_of(pictures: list[Drawn], language: str) -> str:
+    """One picture, or two side by side, as a part of a page."""
+    before, after, graph = WORDS.get(language, WORDS["en"])
+    figures = []
+    for each in pictures:
+        caption = {"before": before, "after": after, "": ""}[each.when]
+        label = f"{graph} {caption.format(each.line)}".rstrip()
+        written = caption.format(f"<code>{html.escape(each.line)}</code>")
+        figures.append(f"<figure>{each.svg(f'{label}: {each.told()}')}"
+                       + (f"<figcaption>{written}</figcaption>" if written else "") + "</figure>")
+    return f'<div class="graphs">{"".join(figures)}</div>'
