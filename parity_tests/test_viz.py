@@ -99,6 +99,17 @@ def test_names_of_variables_and_gradients():
     assert "<b>loss</b>" in text and "<b>w</b>" in viz.draw(loss, params={"w": weight}).source
 
 
+MODULE_LEVEL = minigrad.ones(2, requires_grad=True)
+
+
+def test_names_from_the_module_of_the_caller():
+    """Of a function without variables, too; names such as Jupyter's `_` come last."""
+    assert "MODULE_LEVEL" in titles((lambda: viz.draw(MODULE_LEVEL * 2))()).values()
+    _ = loss = (MODULE_LEVEL * 2).sum()
+    assert "loss" in titles(viz.draw(_)).values() and "loss: Sum" in viz.tree(_)
+    assert loss is _
+
+
 def test_names_from_modules_of_the_caller():
     model, loss = model_and_loss(candidate())
     assert "model.2.bias" in titles(viz.draw(loss)).values()
@@ -154,6 +165,11 @@ def test_saved_values_and_bases_of_views():
     assert arrows(picture)["saved input = y", "SinBackward0"] == 1
     assert arrows(picture)["base of a view", "y"] == 1
     assert arrows(picture)["base of a view", "saved input = y"] == 1
+    base = x * 2
+    view = base[1:]
+    picture = viz.draw([base, view], show_saved=True)
+    assert arrows(picture)["base", "view"] == 1, "the result itself, not another box"
+    assert [*titles(picture).values()].count("base") == 1
 
 
 def test_shades_by_bytes_and_by_time():
