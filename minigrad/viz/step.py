@@ -44,8 +44,8 @@ def step(loss: Any, path: str | Path, names: Any = None, gradient: Any = None,
         if "a second time" not in str(error):
             raise
         raise RuntimeError("step() runs the backward pass, but backward has freed the graph's "
-                           "saved values already: call step() before backward, or pass a function that "
-                           "computes the loss") from None
+                           "saved values already: call step() before backward, or pass a function "
+                           "that computes the loss") from None
     title = title or f"Backward from {told.steps[0].name}"
     _write(path, page(page_data(told, title)))
     return path
