@@ -13,7 +13,7 @@ project = "minigrad"
 author = "The minigrad authors"
 project_copyright = "The minigrad authors, MIT license"
 
-extensions = ["myst_parser", "mathml", "source_links", "graph_directive", "generate_reference"]
+extensions = ["myst_parser", "mathml", "source_links", "picture_directive", "generate_reference"]
 exclude_patterns = ["_ext", "_static"]
 root_doc = "index"
 

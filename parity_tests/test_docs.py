@@ -85,7 +85,7 @@ def test_translation(page):
     """A translated chapter has the blocks of the original, and as many sections and exercises."""
     original = DOCS / "book" / page.name
     assert [block[1:] for block in blocks_of(page)] == [block[1:] for block in blocks_of(original)]
-    graphs = re.compile(r"^```\{graph\}.*?^```", re.S | re.M)
+    graphs = re.compile(r"^```\{graph\}.*?^```|^```\{chart\}.*?$", re.S | re.M)
     assert graphs.findall(page.read_text()) == graphs.findall(original.read_text())
     for mark in (r"^#+ ", r"^\*\*\d", "^<details>", r"^\| "):
         assert len(re.findall(mark, page.read_text(), re.M)) == len(

@@ -288,6 +288,16 @@ def test_equal_modules_are_drawn_once(library):
     assert sum(title.endswith("Block") for title in titles(unfolded).values()) == 12
 
 
+def test_inputs_are_outside_of_modules():
+    torch = candidate()
+    model = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(3)))
+    picture = viz.draw(model, torch.ones(1, 4, requires_grad=True), depth=1)
+    assert arrows(picture) == {
+        ("input", "0 … 2 · Linear ×3"): 1, ("0 … 2 · Linear ×3", "output"): 1}
+    (layers,) = [vertex for vertex in picture.model.vertices if vertex.kind == "group"]
+    assert layers.details == ["together 6 ops, 6 leaves (60 numbers)"]
+
+
 def test_only_equal_modules_are_folded():
     torch = candidate()
     layers = [torch.nn.Linear(4, size) for size in (4, 4, 4, 2)]

@@ -131,7 +131,7 @@ def _model_of(source: Source, options: Options
     folded: dict[Call, tuple[int, str]] = {}
     levels = deepest(graph)
     if levels:
-        place_leaves(graph)
+        place_leaves(graph, source.inputs)
         if options.fold:
             folded = fold_repeats(graph)
     if options.depth is not None:

@@ -1,7 +1,8 @@
-"""The graphs that `make docs` draws into the pages: there, right, and the same in PyTorch."""
+"""The pictures that `make docs` draws into the pages: there, right, and the same in PyTorch."""
 
 from __future__ import annotations
 
+import base64
 import importlib
 import re
 import sys
@@ -12,8 +13,10 @@ import pytest
 from parity_tests import harness
 from parity_tests.test_docs import DOCS, OURS_ONLY, in_the_name_of
 
-ALL = [page for page in sorted(DOCS.glob("**/*.md")) if "\n```{graph}" in page.read_text()]
+BLOCK = re.compile(r"^```\{(?:graph|chart)\} ", re.M)
+ALL = [page for page in sorted(DOCS.glob("**/*.md")) if BLOCK.search(page.read_text())]
 FIGURE = re.compile(r"<figure>(<svg .*?</svg>)(?:<figcaption>(.*?)</figcaption>)?</figure>")
+CHART = re.compile(r'<img alt="([^"]+)" width=[^>]* src="data:image/svg\+xml;base64,([^"]+)">')
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def drawn():
         pytest.skip("pages are drawn on the CPU")
     sys.path.insert(0, str(DOCS / "_ext"))
     try:
-        return importlib.import_module("drawn_graphs")
+        return importlib.import_module("page_pictures")
     finally:
         sys.path.pop(0)
 
@@ -45,12 +48,16 @@ def titles(svg):
 @pytest.mark.parametrize("page", ALL, ids=[str(page.relative_to(DOCS))[:-3] for page in ALL])
 def test_a_page(page, drawn):
     text = page.read_text()
-    ours = list(drawn.graphs_of(text))
-    assert len(ours) == text.count("\n```{graph}")
-    theirs = list(drawn.graphs_of(in_the_name_of(
+    ours = list(drawn.pictures_of(text))
+    assert len(ours) == len(BLOCK.findall(text))
+    theirs = list(drawn.pictures_of(in_the_name_of(
         "torch", re.sub(rf"^```python\n{OURS_ONLY}.*?^```", "", text, flags=re.S | re.M))))
     for pictures, others in zip(ours, theirs, strict=True):
         html = drawn.html_of(pictures, page.parent.name)
+        if isinstance(pictures[0], drawn.Chart):
+            ((_, data),) = CHART.findall(html)
+            assert ElementTree.fromstring(base64.b64decode(data)).findall(".//{*}path")
+            continue
         svgs = FIGURE.findall(html)
         for (_, _, picture), (_, _, other), (svg, _) in zip(pictures, others, svgs, strict=True):
             assert ops_of(picture) == ops_of(other)
@@ -66,7 +73,7 @@ def views(drawn):
     """The pictures of the chapter on views, as (caption, titles) pairs."""
     text = (DOCS / "book" / "views-and-inplace.md").read_text()
     return [[(caption, titles(svg.replace("xlink:", ""))) for svg, caption in FIGURE.findall(
-        drawn.html_of(pictures, "book"))] for pictures in drawn.graphs_of(text)]
+        drawn.html_of(pictures, "book"))] for pictures in drawn.pictures_of(text)]
 
 
 def test_before_and_after_a_write(views):
@@ -104,7 +111,7 @@ h *= y
 z = h * h
 ```
 """
-    (before, after), (alone,) = drawn.graphs_of(page)
+    (before, after), (alone,) = drawn.pictures_of(page)
     assert before.told() == "h is AddBackward0; AddBackward0 from x"
     assert after.told() == "h is MulBackward0; MulBackward0 from AddBackward0 and y; " \
         "AddBackward0 from x"
@@ -118,4 +125,4 @@ z = h * h
 
 def test_a_line_that_is_not_there(drawn):
     with pytest.raises(ValueError, match="'h.sin_.3.' is no line of the blocks above"):
-        list(drawn.graphs_of("```python\nh.sin_()\n```\n```{graph} h\n:before: h.sin_(3)\n```\n"))
+        list(drawn.pictures_of("```python\nh.sin_()\n```\n```{graph} h\n:before: h.sin_(3)\n```\n"))

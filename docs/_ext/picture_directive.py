@@ -1,4 +1,4 @@
-"""`{graph}` for Sphinx: the pictures of drawn_graphs.py, in the order of the page."""
+"""`{graph}` and `{chart}` for Sphinx: page_pictures.py draws, in the order of the page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from drawn_graphs import graphs_of, html_of
+from page_pictures import html_of, pictures_of
 from sphinx.util.docutils import SphinxDirective
 
 import minigrad
@@ -15,7 +15,7 @@ import minigrad
 SOURCES = [Path(__file__), *Path(minigrad.__file__).parent.rglob("*.py")]
 
 
-class GraphDirective(SphinxDirective):
+class PictureDirective(SphinxDirective):
     """Each takes the next of the page's pictures; the page runs as far as they need it."""
 
     required_arguments = 1
@@ -25,15 +25,16 @@ class GraphDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         page = self.env.docname
-        pictures = self.env.temp_data.get("graphs")
+        pictures = self.env.temp_data.get("pictures")
         if pictures is None:
             text = self.env.doc2path(page).read_text(encoding="utf-8")
-            pictures = self.env.temp_data["graphs"] = graphs_of(text)
+            pictures = self.env.temp_data["pictures"] = pictures_of(text)
             for file in SOURCES:
                 self.env.note_dependency(str(file))
         return [nodes.raw("", html_of(next(pictures), page.partition("/")[0]), format="html")]
 
 
 def setup(app: Any) -> dict:
-    app.add_directive("graph", GraphDirective)
+    app.add_directive("graph", PictureDirective)
+    app.add_directive("chart", PictureDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

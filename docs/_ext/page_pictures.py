@@ -9,13 +9,19 @@ draws what `draw(h)` draws at this place of the page, all blocks above it having
     :before: h.mul_(y)
 
 there are two pictures side by side, drawn before and after that line of the blocks above. Lines of
-Python in the block itself run first, and leave nothing behind for the rest of the page.
+Python in the block itself run first, and leave nothing behind for the rest of the page. And
 
-graph_directive.py brings this to Sphinx.
+    ```{chart} training(history)
+    How loss and learning rate went.
+    ```
+
+shows what another function of `minigrad.viz` draws; the words are for those who do not see it.
+picture_directive.py brings both to Sphinx.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import html
@@ -25,22 +31,43 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from minigrad import viz
+from minigrad.viz.picture import Picture
 
-FENCE = re.compile(r"^```(?:python|\{graph\} +(?P<tensors>[^\n]*))\n(?P<code>.*?)^```", re.S | re.M)
+FENCE = re.compile(r"^```(?:python|\{(?P<kind>graph|chart)\} +(?P<shown>[^\n]*))\n"
+                   r"(?P<code>.*?)^```", re.S | re.M)
 BEFORE = re.compile(r"^:before: +([^\n]*)\n", re.M)
 # Of no use in a page: comments, names of DOT, and ids that the next picture has, too.
 CLUTTER = re.compile(r"<!--.*?-->\n?|<title>[^<]*</title>\n?| id=\"[^\"]*\"", re.S)
-SIZE = re.compile(r'width="(\d+)pt" height="(\d+)pt"')
+SIZE = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
 SCALE = 1.13  # pixels a point: the small print is as large as a page's
 WORDS = {"en": ("before {}", "after {}", "Graph"), "ja": ("{} の前", "{} の後", "グラフ")}
 
 
+class Chart(NamedTuple):
+    """A figure of matplotlib, or a graph that somebody else has drawn, and the same in words."""
+
+    figure: Any
+    words: str
+
+    def html(self, language: str) -> str:
+        """As an image, for the sake of the names inside of it."""
+        if isinstance(self.figure, Picture):
+            svg = _bare(self.figure).pipe("svg")
+        else:
+            for part in (self.figure, *self.figure.axes):
+                part.set_facecolor("none")
+            svg = self.figure.drawn("svg")
+        data = base64.b64encode(svg).decode()
+        return (f'<figure><img alt="{html.escape(self.words)}" {_size(svg.decode())} '
+                f'src="data:image/svg+xml;base64,{data}"></figure>')
+
+
 class Drawn(NamedTuple):
-    """A picture; `when` is "before", "after" or "" if it stands alone."""
+    """A graph; `when` is "before", "after" or "" if it stands alone."""
 
     when: str
     line: str
-    picture: viz.picture.Picture
+    picture: Picture
 
     def told(self) -> str:
         """The graph in words, for those who do not see it."""
@@ -64,18 +91,39 @@ class Drawn(NamedTuple):
         text = CLUTTER.sub("", self.picture.pipe("svg", encoding="utf-8"))
         text = text[text.index("<svg "):].strip().replace("\n", " ")
         text = re.sub(r'<a xlink:title="([^"]*)">', r"<g><title>\1</title>", text)  # no links
-        wide, high = (round(SCALE * int(size)) for size in SIZE.search(text).groups())
-        text = SIZE.sub(f'width="{wide}" height="{high}"', text, count=1).replace("</a>", "</g>")
+        text = SIZE.sub(_size(text), text, count=1).replace("</a>", "</g>")
         return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)
 
 
-def graphs_of(text: str) -> Iterator[list[Drawn]]:
-    """Run a page, and for each of its `{graph}` blocks draw one picture or two."""
+    def html(self, language: str) -> str:
+        before, after, graph = WORDS.get(language, WORDS["en"])
+        caption = {"before": before, "after": after, "": ""}[self.when]
+        label = f"{graph} {caption.format(self.line)}".rstrip()
+        written = caption.format(f"<code>{html.escape(self.line)}</code>")
+        return (f"<figure>{self.svg(f'{label}: {self.told()}')}"
+                + (f"<figcaption>{written}</figcaption>" if written else "") + "</figure>")
+
+
+def _size(svg: str) -> str:
+    """The size on the page. A narrow page may show it smaller, but still so that it can be read:
+    then it scrolls."""
+    wide, high = (round(SCALE * float(size)) for size in SIZE.search(svg).groups())
+    return f'width="{wide}" height="{high}" style="min-width: min({0.7 * wide:.0f}px, 44rem)"'
+
+
+def pictures_of(text: str) -> Iterator[list[Drawn] | list[Chart]]:
+    """Run a page, and draw what each of its `{graph}` and `{chart}` blocks shows."""
     names: dict[str, Any] = {"__name__": "__main__"}
     code = ""
     for fence in FENCE.finditer(text):
-        if fence["tensors"] is None:
+        if fence["kind"] is None:
             code += fence["code"]
+            continue
+        if fence["kind"] == "chart":
+            _run(code, names)
+            code = ""
+            figure = eval(f"_viz.{fence['shown']}", {**names, "_viz": viz})
+            yield [Chart(figure, " ".join(fence["code"].split()))]
             continue
         own = BEFORE.sub("", fence["code"])
         line = BEFORE.search(fence["code"])
@@ -85,13 +133,13 @@ def graphs_of(text: str) -> Iterator[list[Drawn]]:
             if not found:
                 raise ValueError(f"{line[1]!r} is no line of the blocks above")
             _run(above, names)
-            pictures.append(Drawn("before", line[1], _draw(fence["tensors"], own, names)))
+            pictures.append(Drawn("before", line[1], _draw(fence["shown"], own, names)))
             _run(line[1], names)
-            pictures.append(Drawn("after", line[1], _draw(fence["tensors"], own, names)))
+            pictures.append(Drawn("after", line[1], _draw(fence["shown"], own, names)))
         else:
             _run(code, names)
             code = ""
-            pictures.append(Drawn("", "", _draw(fence["tensors"], own, names)))
+            pictures.append(Drawn("", "", _draw(fence["shown"], own, names)))
         yield pictures
 
 
@@ -100,24 +148,20 @@ def _run(code: str, names: dict[str, Any]) -> None:
         exec(code, names)
 
 
-def _draw(tensors: str, own: str, names: dict[str, Any]) -> viz.picture.Picture:
+def _draw(tensors: str, own: str, names: dict[str, Any]) -> Picture:
     """Call `draw` where the page's names are, so that it finds what the leaves are called."""
     here = dict(names)
     _run(own, here)
     here["_draw"] = functools.partial(viz.draw, legend=False)
-    picture = eval(f"_draw({tensors})", here)
+    return _bare(eval(f"_draw({tensors})", here))
+
+
+def _bare(picture: Picture) -> Picture:
+    """Without the line below it and without paper: the page has both."""
     picture.graph_attr.update(label="", bgcolor="transparent", pad="0.02")
     return picture
 
 
-def html_of(pictures: list[Drawn], language: str) -> str:
+def html_of(pictures: list[Drawn] | list[Chart], language: str) -> str:
     """One picture, or two side by side, as a part of a page."""
-    before, after, graph = WORDS.get(language, WORDS["en"])
-    figures = []
-    for each in pictures:
-        caption = {"before": before, "after": after, "": ""}[each.when]
-        label = f"{graph} {caption.format(each.line)}".rstrip()
-        written = caption.format(f"<code>{html.escape(each.line)}</code>")
-        figures.append(f"<figure>{each.svg(f'{label}: {each.told()}')}"
-                       + (f"<figcaption>{written}</figcaption>" if written else "") + "</figure>")
-    return f'<div class="graphs">{"".join(figures)}</div>'
+    return f'<div class="graphs">{"".join(each.html(language) for each in pictures)}</div>'
