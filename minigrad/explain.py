@@ -303,10 +303,10 @@ def _mathematics(op: Any) -> str:
         return ""
     told = op.kernel.__doc__
     if not told and op.name != "backward":  # of what pooling saves; the method is another
-        from . import Tensor, nn
-
-        public = getattr(Tensor, op.name, None) or getattr(nn.functional, op.name, None)
-        told = getattr(public, "__doc__", None)
+        library = sys.modules[__package__]
+        places = (library.Tensor, library, library.nn.functional)
+        found = [getattr(place, op.name) for place in places if hasattr(place, op.name)]
+        told = found[0].__doc__ if found else None
     return inspect.cleandoc(told or "").split("\n\n")[0]
 
 
