@@ -44,10 +44,10 @@ parity-speed: $(VENV)/test.stamp
 speed: $(VENV)/test.stamp
 	$(BIN)/python -m parity_tests.speed
 
-## docs: the book, as HTML in build/docs; a warning is an error
+## docs: the book, as HTML in build/docs; a warning is an error, also the next time
 docs: $(VENV)/docs.stamp
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs || \
-	{ rm -rf build/docs/.doctrees; exit 1; }  # else it would not read the page that it warned of again
+	{ rm -rf build/docs/.doctrees; exit 1; }
 
 ## clean: remove what these commands made
 clean:
