@@ -13,7 +13,7 @@ import pytest
 from parity_tests import harness
 from parity_tests.test_docs import DOCS, OURS_ONLY, in_the_name_of
 
-BLOCK = re.compile(r"^```\{(?:graph|chart)\} ", re.M)
+BLOCK = re.compile(r"^```\{(?:graph|chart|step)\} ", re.M)
 ALL = [page for page in sorted(DOCS.glob("**/*.md")) if BLOCK.search(page.read_text())]
 FIGURE = re.compile(r"<figure>(<svg .*?</svg>)(?:<figcaption>(.*?)</figcaption>)?</figure>")
 CHART = re.compile(r'<img alt="([^"]+)" width=[^>]* src="data:image/svg\+xml;base64,([^"]+)">')
@@ -50,8 +50,9 @@ def test_a_page(page, drawn):
     text = page.read_text()
     ours = list(drawn.pictures_of(text))
     assert len(ours) == len(BLOCK.findall(text))
-    theirs = list(drawn.pictures_of(in_the_name_of(
-        "torch", re.sub(rf"^```python\n{OURS_ONLY}.*?^```", "", text, flags=re.S | re.M))))
+    own = re.compile(rf"^```(?:python\n{OURS_ONLY}|\{{step\}}).*?^```", re.S | re.M)
+    theirs = list(drawn.pictures_of(in_the_name_of("torch", own.sub("", text))))
+    ours = [each for each in ours if not isinstance(each[0], drawn.Played)]
     for pictures, others in zip(ours, theirs, strict=True):
         html = drawn.html_of(pictures, page.parent.name)
         if isinstance(pictures[0], drawn.Chart):
@@ -121,6 +122,24 @@ z = h * h
     assert '<svg role="img" aria-label="グラフ h *= y の前: h is AddBackward0; ' in html
     assert "<figcaption><code>h *= y</code> の後</figcaption>" in html
     assert "<figcaption>" not in drawn.html_of([alone], "book")
+
+
+def test_a_page_to_play(drawn):
+    page = """
+```python
+import minigrad as torch
+weight = torch.ones(2, requires_grad=True)
+```
+
+```{step} lambda: (weight * weight).sum()
+The square
+```
+"""
+    ((played,),) = drawn.pictures_of(page)
+    assert played.page.startswith("<!DOCTYPE html>") and "weight" in played.page
+    found = drawn.html_of([played], "book")
+    assert found.startswith('<div class="graphs"><iframe title="The square" srcdoc="&lt;!DOCTYPE')
+    assert found.count("<") == 4  # all of the page is quoted
 
 
 def test_a_line_that_is_not_there(drawn):

@@ -16,7 +16,9 @@ Python in the block itself run first, and leave nothing behind for the rest of t
     ```
 
 shows what another function of `minigrad.viz` draws; the words are for those who do not see it.
-picture_directive.py brings both to Sphinx.
+`{step} loss`, with words as well, is the page of `step` within this one.
+
+picture_directive.py brings all three to Sphinx.
 """
 
 from __future__ import annotations
@@ -27,13 +29,15 @@ import functools
 import html
 import io
 import re
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from minigrad import viz
 from minigrad.viz.picture import Picture
 
-FENCE = re.compile(r"^```(?:python|\{(?P<kind>graph|chart)\} +(?P<shown>[^\n]*))\n"
+FENCE = re.compile(r"^```(?:python|\{(?P<kind>graph|chart|step)\} +(?P<shown>[^\n]*))\n"
                    r"(?P<code>.*?)^```", re.S | re.M)
 BEFORE = re.compile(r"^:before: +([^\n]*)\n", re.M)
 # Of no use in a page: comments, names of DOT, and ids that the next picture has, too.
@@ -60,6 +64,17 @@ class Chart(NamedTuple):
         data = base64.b64encode(svg).decode()
         return (f'<figure><img alt="{html.escape(self.words)}" {_size(svg.decode())} '
                 f'src="data:image/svg+xml;base64,{data}"></figure>')
+
+
+class Played(NamedTuple):
+    """A page of `step`, and what it is about."""
+
+    page: str
+    words: str
+
+    def html(self, language: str) -> str:
+        return (f'<iframe title="{html.escape(self.words)}" srcdoc="{html.escape(self.page)}">'
+                "</iframe>")
 
 
 class Drawn(NamedTuple):
@@ -111,19 +126,19 @@ def _size(svg: str) -> str:
     return f'width="{wide}" height="{high}" style="min-width: min({0.7 * wide:.0f}px, 44rem)"'
 
 
-def pictures_of(text: str) -> Iterator[list[Drawn] | list[Chart]]:
-    """Run a page, and draw what each of its `{graph}` and `{chart}` blocks shows."""
+def pictures_of(text: str) -> Iterator[list[Drawn] | list[Chart] | list[Played]]:
+    """Run a page, and draw what each of its `{graph}`, `{chart}` and `{step}` blocks shows."""
     names: dict[str, Any] = {"__name__": "__main__"}
     code = ""
     for fence in FENCE.finditer(text):
         if fence["kind"] is None:
             code += fence["code"]
             continue
-        if fence["kind"] == "chart":
+        if fence["kind"] != "graph":
             _run(code, names)
-            code = ""
-            figure = eval(f"_viz.{fence['shown']}", {**names, "_viz": viz})
-            yield [Chart(figure, " ".join(fence["code"].split()))]
+            code, words = "", " ".join(fence["code"].split())
+            yield ([Chart(eval(f"_viz.{fence['shown']}", {**names, "_viz": viz}), words)]
+                   if fence["kind"] == "chart" else [Played(_page(fence["shown"], names), words)])
             continue
         own = BEFORE.sub("", fence["code"])
         line = BEFORE.search(fence["code"])
@@ -156,12 +171,19 @@ def _draw(tensors: str, own: str, names: dict[str, Any]) -> Picture:
     return _bare(eval(f"_draw({tensors})", here))
 
 
+def _page(loss: str, names: dict[str, Any]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "backward.html"
+        eval(f"_step({loss}, _path)", {**names, "_step": viz.step, "_path": path})
+        return path.read_text(encoding="utf-8")
+
+
 def _bare(picture: Picture) -> Picture:
     """Without the line below it and without paper: the page has both."""
     picture.graph_attr.update(label="", bgcolor="transparent", pad="0.02")
     return picture
 
 
-def html_of(pictures: list[Drawn] | list[Chart], language: str) -> str:
+def html_of(pictures: list[Drawn] | list[Chart] | list[Played], language: str) -> str:
     """One picture, or two side by side, as a part of a page."""
     return f'<div class="graphs">{"".join(each.html(language) for each in pictures)}</div>'

@@ -1,4 +1,4 @@
-"""`{graph}` and `{chart}` for Sphinx: page_pictures.py draws, in the order of the page."""
+"""`{graph}`, `{chart}`, `{step}` for Sphinx: page_pictures.py draws, in the page's order."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ class PictureDirective(SphinxDirective):
 
 
 def setup(app: Any) -> dict:
-    app.add_directive("graph", PictureDirective)
-    app.add_directive("chart", PictureDirective)
+    for kind in ("graph", "chart", "step"):
+        app.add_directive(kind, PictureDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
