@@ -10,7 +10,6 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from parity_tests import harness
 from parity_tests.test_docs import DOCS, OURS_ONLY, in_the_name_of
 
 BLOCK = re.compile(r"^```\{(?:graph|chart|step)\} ", re.M)
@@ -21,8 +20,6 @@ CHART = re.compile(r'<img alt="([^"]+)" width=[^>]* src="data:image/svg\+xml;bas
 
 @pytest.fixture(scope="module")
 def drawn():
-    if harness.DEVICE != "cpu":
-        pytest.skip("pages are drawn on the CPU")
     sys.path.insert(0, str(DOCS / "_ext"))
     try:
         return importlib.import_module("page_pictures")
