@@ -13,8 +13,8 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m minigrad demo
 
-## test: everything that must hold: style, types, and parity with PyTorch on both devices
-test: lint parity-cpu parity-fake-cuda parity-speed
+## test: everything that must hold: style, types, the book, and parity with PyTorch on both devices
+test: lint docs parity-cpu parity-fake-cuda parity-speed
 
 ## parity: all of PyTorch's own databases at every level; writes docs/parity.md
 parity: $(VENV)/test.stamp
@@ -44,9 +44,10 @@ parity-speed: $(VENV)/test.stamp
 speed: $(VENV)/test.stamp
 	$(BIN)/python -m parity_tests.speed
 
-## docs: the book, as HTML in build/docs
+## docs: the book, as HTML in build/docs; a warning is an error, also the next time
 docs: $(VENV)/docs.stamp
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs || \
+	{ rm -rf build/docs/.doctrees; exit 1; }
 
 ## clean: remove what these commands made
 clean:

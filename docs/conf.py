@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
@@ -12,7 +13,7 @@ project = "minigrad"
 author = "The minigrad authors"
 project_copyright = "The minigrad authors, MIT license"
 
-extensions = ["myst_parser", "mathml", "source_links", "generate_reference"]
+extensions = ["myst_parser", "mathml", "source_links", "picture_directive", "generate_reference"]
 exclude_patterns = ["_ext", "_static"]
 root_doc = "index"
 
@@ -29,3 +30,13 @@ html_show_sphinx = False
 html_theme_options = {"source_edit_link": ""}
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
+
+
+def tell_the_language(app: Any, page: str, template: str, context: dict, doctree: Any) -> None:
+    """Fonts and screen readers need to know; pages in Japanese are in ja/."""
+    if page.startswith("ja/"):
+        context["language"] = "ja"
+
+
+def setup(app: Any) -> None:
+    app.connect("html-page-context", tell_the_language)

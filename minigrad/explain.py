@@ -297,8 +297,17 @@ def _input_names(node: Node) -> list[str]:
 
 
 def _mathematics(op: Any) -> str:
-    """The formula that the op's docstring opens with."""
-    return "" if op is None else inspect.cleandoc(op.kernel.__doc__ or "").split("\n\n")[0]
+    """The formula that the op's docstring opens with; of an op without one, the words of the method
+    or function that calls it."""
+    if op is None:
+        return ""
+    told = op.kernel.__doc__
+    if not told and op.name != "backward":  # of what pooling saves; the method is another
+        library = sys.modules[__package__]
+        places = (library.Tensor, library, library.nn.functional)
+        found = [getattr(place, op.name) for place in places if hasattr(place, op.name)]
+        told = found[0].__doc__ if found else None
+    return inspect.cleandoc(told or "").split("\n\n")[0]
 
 
 def _rules(node: Node) -> Iterable[Rule]:

@@ -17,9 +17,9 @@ HERE = Path(__file__).parent
 # What is about the host, about text or about whole programs is not repeated on another device.
 HOST_ONLY = {f"test_{name}.py" for name in (
     "chapter", "data_workers", "demo", "docs", "docstrings", "examples", "files_refused",
-    "formulas", "formulas_of_reductions", "harness", "lr_scheduler", "names", "reference", "run",
-    "signatures", "speed", "testing", "viz", "viz_diff", "viz_step", "viz_step_browser",
-    "viz_training")}
+    "formulas", "formulas_of_reductions", "harness", "lr_scheduler", "names", "page_pictures",
+    "reference", "run", "signatures", "speed", "testing", "viz", "viz_diff", "viz_step",
+    "viz_step_browser", "viz_training")}
 
 # `--hypothesis-profile nightly` looks for new examples; else they are the same in every run.
 settings.register_profile("nightly", max_examples=2000, deadline=None, print_blob=True,

@@ -144,6 +144,22 @@ def test_each_gradient_tells_where_it_goes(lib):
     assert told.steps[-1].accumulated["a leaf of shape (2,)"].tolist() == [1.0, 1.0]
 
 
+def test_every_op_of_a_network_has_its_mathematics(lib):
+    """The formula of its kernel, or the words of the method that calls it."""
+    x, y = lib.ones(2, 6, requires_grad=True), lib.ones(2, 6, requires_grad=True)
+    weight = lib.ones(3, 4, requires_grad=True)
+
+    def loss():
+        parts = lib.cat([x - 1, -y]).reshape(6, 4).transpose(0, 1).unsqueeze(0)
+        h = lib.nn.functional.gelu(lib.baddbmm(x[0].expand(1, 3, 6), weight[None], parts))
+        return lib.nn.functional.nll_loss(h.squeeze(0).log_softmax(-1), lib.tensor([0, 1, 2]))
+
+    told = {step.name: step.mathematics for step in lib.explain(loss).steps}
+    assert len(told) > 12 and not [name for name in told if not told[name]]
+    assert told["SubBackward0"].startswith(r"$y = a - \alpha b$, so $\bar a = \bar y$")
+    assert told["CatBackward0"].startswith("The tensors one after the other")
+
+
 def test_what_cannot_be_explained(lib):
     with pytest.raises(RuntimeError, match="does not require a gradient"):
         lib.explain(lib.ones(2).sum())

@@ -99,6 +99,17 @@ def test_names_of_variables_and_gradients():
     assert "<b>loss</b>" in text and "<b>w</b>" in viz.draw(loss, params={"w": weight}).source
 
 
+MODULE_LEVEL = minigrad.ones(2, requires_grad=True)
+
+
+def test_names_from_the_module_of_the_caller():
+    """Of a function without variables, too; names such as Jupyter's `_` come last."""
+    assert "MODULE_LEVEL" in titles((lambda: viz.draw(MODULE_LEVEL * 2))()).values()
+    _ = loss = (MODULE_LEVEL * 2).sum()
+    assert "loss" in titles(viz.draw(_)).values() and "loss: Sum" in viz.tree(_)
+    assert loss is _
+
+
 def test_names_from_modules_of_the_caller():
     model, loss = model_and_loss(candidate())
     assert "model.2.bias" in titles(viz.draw(loss)).values()
@@ -154,6 +165,11 @@ def test_saved_values_and_bases_of_views():
     assert arrows(picture)["saved input = y", "SinBackward0"] == 1
     assert arrows(picture)["base of a view", "y"] == 1
     assert arrows(picture)["base of a view", "saved input = y"] == 1
+    base = x * 2
+    view = base[1:]
+    picture = viz.draw([base, view], show_saved=True)
+    assert arrows(picture)["base", "view"] == 1, "the result itself, not another box"
+    assert [*titles(picture).values()].count("base") == 1
 
 
 def test_shades_by_bytes_and_by_time():
@@ -270,6 +286,16 @@ def test_equal_modules_are_drawn_once(library):
     assert "<blocks.0 … blocks.11 · Block ×12>" in deeper.source
     unfolded = viz.draw(model, indices, depth=1, fold=False)
     assert sum(title.endswith("Block") for title in titles(unfolded).values()) == 12
+
+
+def test_inputs_are_outside_of_modules():
+    torch = candidate()
+    model = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(3)))
+    picture = viz.draw(model, torch.ones(1, 4, requires_grad=True), depth=1)
+    assert arrows(picture) == {
+        ("input", "0 … 2 · Linear ×3"): 1, ("0 … 2 · Linear ×3", "output"): 1}
+    (layers,) = [vertex for vertex in picture.model.vertices if vertex.kind == "group"]
+    assert layers.details == ["together 6 ops, 6 leaves (60 numbers)"]
 
 
 def test_only_equal_modules_are_folded():

@@ -208,10 +208,19 @@ def test_a_parameter_that_every_step_uses(lib, tmp_path):
 
 
 def test_bad_input_gets_one_line_and_leaves_no_file(lib, tmp_path):
+    import torch
+
     net, loss = model_and_loss(lib)
+    used = loss()
+    used.backward()
     here = tmp_path / "page.html"
     cases = [
         (3, here, TypeError, "not int"),
+        (lambda: 3, here, TypeError, "step.. takes a tensor of minigrad.*, not int"),
+        (np.ones(2), here, TypeError, "not ndarray"),
+        (net, here, TypeError, r"lambda: loss_of\(model\(inputs\)\)"),
+        (torch.ones(2, requires_grad=True).sum(), here, TypeError, "not one of PyTorch"),
+        (used, here, RuntimeError, "before backward, or pass a function"),
         (lib.ones(2).sum(), here, RuntimeError, "does not require a gradient"),
         (lib.ones(2, requires_grad=True) * 2, here, RuntimeError, "only for scalar outputs"),
         (lib.ones((), requires_grad=True), here, RuntimeError, "a leaf itself"),

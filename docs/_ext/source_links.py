@@ -63,9 +63,26 @@ def pages(app: Any) -> Iterator[tuple[str, dict, str]]:
         yield f"{FOLDER}/{path}", {"title": path, "body": body}, "page.html"
 
 
+def share_navigation(app: Any, page: str, template: str, context: dict, doctree: Any) -> None:
+    """All sources in folders of one depth have the same table of contents beside them, which is
+    long, and is written once."""
+    if page.startswith(f"{FOLDER}/"):
+        write, written = context["toctree"], app.navigation.setdefault(page.count("/"), {})
+
+        def toctree(**options: Any) -> str:
+            key = repr(sorted(options.items()))
+            if key not in written:
+                written[key] = write(**options)
+            return written[key]
+
+        context["toctree"] = toctree
+
+
 def setup(app: Any) -> dict:
     app.linked_sources = set()
+    app.navigation = {}  # by depth of the folder
     app.connect("source-read", to_address)
     app.connect("doctree-resolved", to_link)
+    app.connect("html-page-context", share_navigation, priority=400)  # the theme writes it at 500
     app.connect("html-collect-pages", pages)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

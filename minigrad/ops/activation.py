@@ -228,7 +228,8 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0,
 
 @primitive(name="gelu")
 def _gelu(xp, input, *, approximate):
-    r"""$y = a\,\Phi(a)$ with $\Phi(a) = \tfrac12(1 + \mathrm{erf}(a/\sqrt2))$."""
+    r"""$y = a\,\Phi(a)$ with $\Phi(a) = \tfrac12(1 + \mathrm{erf}(a/\sqrt2))$, so
+    $\bar a = \bar y\,(\Phi(a) + a\,\Phi'(a))$."""
     if approximate == "none" and fits_gelu(xp, input):
         return gelu_in_blocks(input)
     t = input.dtype.type
@@ -285,7 +286,7 @@ def gelu(input: Any, approximate: str = "none") -> Any:
 
 @primitive(name="silu")
 def _silu(xp, input):
-    r"""$y = a\,\sigma(a)$."""
+    r"""$y = a\,\sigma(a)$, so $\bar a = \bar y\,\sigma(a)\,(1 + a(1 - \sigma(a)))$."""
     y = xp.exp(-input)
     y += 1
     return xp.divide(input, y)
@@ -336,7 +337,8 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 
 @primitive(name="mish")
 def _mish(xp, input):
-    r"""$y = a\tanh(\ln(1 + e^a))$."""
+    r"""$y = a\,t$ with $t = \tanh(\ln(1 + e^a))$, so
+    $\bar a = \bar y\,(t + a(1 - t^2)\,\sigma(a))$."""
     return input * xp.tanh(xp.logaddexp(input, 0).astype(input.dtype))
 
 

@@ -42,7 +42,8 @@ derivative(add,
 
 @primitive(promote="default")
 def sub(xp, input, other, *, alpha=1, out=None):
-    r"""$y = a - \alpha b$. Bool tensors are refused: `~` or `^` is what they have."""
+    r"""$y = a - \alpha b$, so $\bar a = \bar y$ and $\bar b = -\alpha^* \bar y$. Bool tensors are
+    refused: `~` or `^` is what they have."""
     if input.dtype.kind == "b":
         raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. "
                            "Use the `^` or `logical_xor()` operator instead.")
@@ -79,7 +80,8 @@ def scaled(xp, array, alpha):
 
 @primitive(promote="default", overload_of_number=1, numbers="last")
 def rsub(xp, input, other, *, alpha=1):
-    r"""$y = b - \alpha a$: what `b - a` calls for a number $b$."""
+    r"""$y = b - \alpha a$, so $\bar b = \bar y$ and $\bar a = -\alpha^* \bar y$: what `b - a` calls
+    for a number $b$."""
     if input.dtype.kind == "b":
         raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. "
                            "Use the `^` or `logical_xor()` operator instead.")
@@ -142,7 +144,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
 
 @primitive(promote="default")
 def neg(xp, input, *, out=None):
-    """$y = -a$."""
+    r"""$y = -a$, so $\bar a = -\bar y$."""
     if input.dtype.kind == "b":
         raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported. If you "
                            "are trying to invert a mask, use the `~` or `logical_not()` operator "
@@ -169,14 +171,14 @@ def _beside(input, number):
 
 @primitive(name="add", overload=1)
 def add_number(xp, input, *, other):
-    """$y = a + c$."""
+    r"""$y = a + c$, so $\bar a = \bar y$."""
     input = _beside(input, other)
     return xp.add(input, input.dtype.type(other))
 
 
 @primitive(name="sub", overload=1)
 def sub_number(xp, input, *, other):
-    """$y = a - c$."""
+    r"""$y = a - c$, so $\bar a = \bar y$."""
     input = _beside(input, other)
     return xp.subtract(input, input.dtype.type(other))
 

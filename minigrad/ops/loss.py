@@ -202,8 +202,9 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
 # --- classes by number ---------------------------------------------------------------------------
 
 def _nll_kernel(xp, input, target, weight=None, *, reduction, ignore_index):
-    r"""$\ell_n = -w_{y_n} x_{n, y_n}$, 0 where $y_n$ is ignored; "mean" divides by
-    $\sum_n w_{y_n}$, which is the second result."""
+    r"""$\ell_n = -w_{y_n} x_{n, y_n}$, so $\bar x_{n, y_n} = -w_{y_n} \bar\ell_n$ and all others
+    are 0; $\ell_n$ is 0 where $y_n$ is ignored; "mean" divides by $\sum_n w_{y_n}$, which is the
+    second result."""
     batched = input.ndim > 1
     if not batched:
         input, target = input[None], target.reshape(1)

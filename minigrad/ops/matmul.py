@@ -77,7 +77,8 @@ def mm(input: Any, mat2: Any) -> Any:
 
 @primitive(name="bmm")
 def _bmm(xp, input, mat2):
-    """`mm` for each of a batch of matrices."""
+    r"""$Y_k = A_k B_k$ for each k of a batch, so $\bar A_k = \bar Y_k B_k^H$ and
+    $\bar B_k = A_k^H \bar Y_k$."""
     return xp.matmul(input, mat2)
 
 
@@ -222,7 +223,8 @@ def _times(g: Any, number: Any) -> Any:
 
 @primitive(name="addmm")
 def _addmm(xp, input, mat1, mat2, *, beta, alpha):
-    r"""$Y = \beta C + \alpha AB$."""
+    r"""$Y = \beta C + \alpha AB$, so $\bar C = \beta^* \bar Y$, $\bar A = \alpha^* \bar Y B^H$ and
+    $\bar B = \alpha^* A^H \bar Y$."""
     return _combined(xp, input, xp.matmul(mat1, mat2), beta, alpha)
 
 
@@ -274,7 +276,8 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
 
 @primitive(name="addmv")
 def _addmv(xp, input, mat, vec, *, beta, alpha):
-    r"""$y = \beta c + \alpha A x$."""
+    r"""$y = \beta c + \alpha A x$, so $\bar c = \beta^* \bar y$, $\bar A = \alpha^* \bar y x^H$ and
+    $\bar x = \alpha^* A^H \bar y$."""
     return _combined(xp, input, xp.matmul(mat, vec), beta, alpha)
 
 
@@ -302,7 +305,8 @@ def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> A
 
 @primitive(name="baddbmm")
 def _baddbmm(xp, input, batch1, batch2, *, beta, alpha):
-    r"""$Y_k = \beta C_k + \alpha A_k B_k$."""
+    r"""$Y_k = \beta C_k + \alpha A_k B_k$, so $\bar C_k = \beta^* \bar Y_k$,
+    $\bar A_k = \alpha^* \bar Y_k B_k^H$ and $\bar B_k = \alpha^* A_k^H \bar Y_k$."""
     return _combined(xp, input, xp.matmul(batch1, batch2), beta, alpha)
 
 
@@ -329,7 +333,8 @@ def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any =
 
 @primitive(name="addbmm")
 def _addbmm(xp, input, batch1, batch2, *, beta, alpha):
-    r"""$Y = \beta C + \alpha \sum_k A_k B_k$."""
+    r"""$Y = \beta C + \alpha \sum_k A_k B_k$, so $\bar C = \beta^* \bar Y$,
+    $\bar A_k = \alpha^* \bar Y B_k^H$ and $\bar B_k = \alpha^* A_k^H \bar Y$."""
     product = xp.matmul(batch1, batch2)
     return _combined(xp, input, product.sum(axis=0, dtype=product.dtype), beta, alpha)
 

@@ -80,7 +80,7 @@ class Diff:
 def diff(a: Any, b: Any, inputs: Any = None, *, names: Any = None, shapes: bool = True) -> Diff:
     """Lay the graphs behind `a` and `b` over each other: tensors, lists of them, or modules that
     are called with `inputs`. `shapes=False` compares the ops alone."""
-    variables = sys._getframe(1).f_locals
+    variables = facts.variables_of(sys._getframe(1))
     first, second = (source_of("diff", each, inputs if facts.is_module(each) else None, names,
                                variables) for each in (a, b))
     found = Diff(read(first.outputs, first.names), read(second.outputs, second.names))

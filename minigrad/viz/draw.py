@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import dot
+from . import dot, facts
 from .fold import collapse, deepest, fold_repeats, limit, totals
 from .graph_model import Graph, add_inputs, add_rules, add_saved, place_leaves, read
 from .layout import LayoutUnavailable, check_writable, write_picture
@@ -36,7 +36,8 @@ def draw(x: Any, inputs: Any = None, *, names: Any = None, params: Any = None,
 
     `inputs` are what to call a module with: a tensor, a tuple of arguments, a dict of keywords.
     `names` (or `params`, or beside a tensor the second argument) name leaves: a dict or pairs, as
-    from `named_parameters()`. Without names the variables of the caller are looked through.
+    from `named_parameters()`. Without names the variables of the caller and those of its module are
+    looked through.
 
     `kind`: "backward" draws the recorded nodes, and arrows as gradients go; "forward" the ops under
     their own names, and arrows as values go; "double" the graph of the gradients, which is walked
@@ -54,7 +55,7 @@ def draw(x: Any, inputs: Any = None, *, names: Any = None, params: Any = None,
     given = names if names is not None else params
     options = Options(kind, direction, depth, fold, max_nodes, rules, show_saved, color, legend)
     Picture = picture_class()
-    return Picture.of(*_drawn(x, inputs, given, sys._getframe(1).f_locals, options))
+    return Picture.of(*_drawn(x, inputs, given, facts.variables_of(sys._getframe(1)), options))
 
 
 def save(x: Any, path: str | Path, inputs: Any = None, *, names: Any = None, params: Any = None,
@@ -63,7 +64,7 @@ def save(x: Any, path: str | Path, inputs: Any = None, *, names: Any = None, par
     path = Path(path)
     check_writable(path)
     body, attributes, _ = _drawn(x, inputs, names if names is not None else params,
-                                 sys._getframe(1).f_locals, Options(**options))
+                                 facts.variables_of(sys._getframe(1)), Options(**options))
     return write_picture(dot.text(body, attributes), path)
 
 
@@ -130,7 +131,7 @@ def _model_of(source: Source, options: Options
     folded: dict[Call, tuple[int, str]] = {}
     levels = deepest(graph)
     if levels:
-        place_leaves(graph)
+        place_leaves(graph, source.inputs)
         if options.fold:
             folded = fold_repeats(graph)
     if options.depth is not None:

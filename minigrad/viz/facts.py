@@ -61,6 +61,15 @@ def named(given: Any) -> dict[int, str]:
     return found
 
 
+def variables_of(frame: Any) -> dict[str, Any]:
+    """What a function calls things: its own variables, then those of its module. Names that begin
+    with an underscore come last: Jupyter keeps results under `_` and `_3`, too."""
+    found = {**frame.f_locals}
+    for name, value in frame.f_globals.items():
+        found.setdefault(name, value)
+    return dict(sorted(found.items(), key=lambda item: item[0].startswith("_")))
+
+
 def tensors_in(found: Any, name: str = "output") -> list[tuple[str, Any]]:
     """All tensors in nested lists and dicts, with a name for each: output, output[0], ..."""
     if is_tensor(found):

@@ -146,6 +146,7 @@ def collapse(graph: Graph, depth: int, folded: dict[Call, tuple[int, str]]) -> G
             parts[group] = Counter()
         image[vertex] = group
         parts[group][vertex.kind] += vertex.count
+        parts[group]["folded"] += vertex.count > 1
         _absorb(group, vertex)
     for group, found in parts.items():
         group.details = [_contents(group, found)]
@@ -163,6 +164,8 @@ def title_of_call(call: Call, folded: dict[Call, tuple[int, str]]) -> str:
 
 def _contents(group: Vertex, found: Counter) -> str:
     text = _count(found["op"], "op", "ops")
+    if found["folded"]:
+        text = f"together {text}"  # of all that one is drawn for
     if found["leaf"]:
         text += f", {_count(found['leaf'], 'leaf', 'leaves')} ({group.numbers:,} numbers)"
     return text

@@ -146,14 +146,17 @@ def _calls(node: Any) -> tuple:
     return node.metadata.get("modules", ())
 
 
-def place_leaves(graph: Graph) -> None:
-    """Put each leaf into the innermost module that holds everything which uses it."""
+def place_leaves(graph: Graph, inputs: Sequence[Any]) -> None:
+    """Put each leaf into the innermost module that holds everything which uses it; but what comes
+    from outside, the `inputs`, stays there."""
+    outside = {id(tensor) for tensor in inputs}
     users: dict[Vertex, list[Vertex]] = {}
     for arrow in graph.arrows:
         if arrow.tail.kind not in ("op", "input"):
             users.setdefault(arrow.tail, []).append(arrow.head)
     for leaf, heads in users.items():
-        leaf.calls = common(head.calls for head in heads)
+        if leaf.kind != "leaf" or id(leaf.node.variable) not in outside:
+            leaf.calls = common(head.calls for head in heads)
 
 
 def common(paths: Iterable[tuple]) -> tuple:
@@ -185,6 +188,8 @@ def add_saved(graph: Graph, names: dict[int, str], outputs: Sequence[Any]) -> No
     drawn: dict[Any, Vertex] = {
         ("base", id(vertex.node.variable)): vertex
         for vertex in graph.vertices if vertex.kind == "leaf"}
+    drawn |= {("base", id(tensor)): root
+              for root, tensor in zip(graph.outputs, outputs, strict=True)}
     for root, tensor in zip(graph.outputs, outputs, strict=True):
         add_base(graph, root, tensor, names, drawn)
     for user in list(graph.vertices):

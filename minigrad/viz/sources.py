@@ -35,8 +35,9 @@ def source_of(what: str, x: Any, inputs: Any, names: Any, variables: Mapping[str
     """
     if facts.is_module(x):
         if inputs is None:
+            call = "a, b, inputs" if what == "diff" else "model, inputs"
             raise TypeError(f"{what}() runs a module to see its graph, so it needs the inputs too: "
-                            f"{what}(model, inputs)")
+                            f"{what}({call})")
         outputs, known, tensors = run(x, inputs)
         return Source(outputs, {**known, **facts.named(names or ())}, tensors)
     given = names if names is not None else inputs

@@ -9,15 +9,17 @@ into each other.
 from __future__ import annotations
 
 import html
-import inspect
 import json
 import os
 import re
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..core import TensorBase
 from ..explain import explain
+from . import facts
 from .step_data import page_data
 
 __all__ = ["step"]
@@ -35,14 +37,41 @@ def step(loss: Any, path: str | Path, names: Any = None, gradient: Any = None,
     path = Path(path)
     _check(path)
     if names is None:
-        caller: Any = inspect.currentframe()
-        names = caller.f_back.f_locals
-    told = explain(loss, names, gradient)
-    if not told.steps:
-        raise RuntimeError("there is nothing to step through: the tensor is a leaf itself")
+        names = facts.variables_of(sys._getframe(1))
+    try:
+        told = explain(_checked(loss, gradient), names, gradient)
+    except RuntimeError as error:
+        if "a second time" not in str(error):
+            raise
+        raise RuntimeError("step() runs the backward pass, but backward has freed the graph's "
+                           "saved values already: call step() before backward, or pass a function "
+                           "that computes the loss") from None
     title = title or f"Backward from {told.steps[0].name}"
     _write(path, page(page_data(told, title)))
     return path
+
+
+def _checked(loss: Any, gradient: Any) -> Any:
+    """The loss, or the function, if there is a backward pass to play; else one line about what to
+    pass instead."""
+    if facts.is_module(loss):
+        raise TypeError("step() takes a tensor, or a function that returns one, not a module: pass "
+                        "the loss, or lambda: loss_of(model(inputs))")
+    if callable(loss) and not facts.is_tensor(loss):
+        return lambda: _checked(loss(), gradient)
+    if not isinstance(loss, TensorBase):
+        reason = (", not one of PyTorch: step() plays minigrad's engine (draw, tree and diff take "
+                  "PyTorch's tensors, too)" if facts.is_tensor(loss) else
+                  f", or a function that returns one, not {type(loss).__name__}")
+        raise TypeError(f"step() takes a tensor of minigrad{reason}")
+    if loss.grad_fn is None:
+        raise RuntimeError("step() needs a tensor with a history, and this one "
+                           + ("is a leaf itself" if loss.requires_grad else
+                              "does not require a gradient") + ": pass a result, such as the loss")
+    if gradient is None and loss._data.size != 1:
+        raise RuntimeError("step() begins at a number, as grad can be implicitly created only for "
+                           "scalar outputs: pass a sum or a mean, or gradient=")
+    return loss
 
 
 def page(data: dict) -> str:

@@ -33,7 +33,7 @@ def tree(x: Any, inputs: Any = None, *, names: Any = None, depth: int | None = N
 
     The arguments are those of `draw`. `depth` is how far from the outputs to go.
     """
-    source = source_of("tree", x, inputs, names, sys._getframe(1).f_locals)
+    source = source_of("tree", x, inputs, names, facts.variables_of(sys._getframe(1)))
     return _Writer(read(source.outputs, source.names), depth, max_lines).text()
 
 
