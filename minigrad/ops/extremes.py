@@ -142,12 +142,14 @@ def _extreme(name: str, full: Any, along: Any, result: Any, pairwise: Any) -> An
     return function
 
 
-def nonempty_dim(name: str, input: Any, dim: int) -> int:
-    """`dim` as an index from the front, of a dimension that has elements."""
+def nonempty_dim(name: str, input: Any, dim: int, called: int | None = None) -> int:
+    """`dim` as an index from the front, of a dimension that has elements; in words it is `called`
+    so."""
     dim = wrap_dim(dim, input._data.ndim, input)
     if input._data.ndim and not input._data.shape[dim]:
         name += "" if name == "aminmax" else "()"
-        raise IndexError(f"{name}: Expected reduction dim {dim} to have non-zero size.")
+        raise IndexError(f"{name}: Expected reduction dim {dim if called is None else called} to "
+                         "have non-zero size.")
     return dim
 
 
@@ -173,9 +175,8 @@ def _extreme_dims(name: str, input: Any, dim: Any) -> tuple:
     if dim == () and not input._data.size:
         raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == "
                            "0. Specify the reduction dim with the 'dim' argument.")
-    if not input._data.size:
-        for each in (dim,) if isinstance(dim, int) else dim:
-            nonempty_dim(name, input, each)
+    for each in (dim,) if isinstance(dim, int) else dim:
+        nonempty_dim(name, input, each, called=each)
     return reduced_dims(dim, input)
 
 

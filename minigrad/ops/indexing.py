@@ -20,7 +20,7 @@ import numpy as np
 
 from ..autocast_rules import autocasts
 from ..core import TensorBase, look_at_histories, version_of, wrap
-from ..device import add_at, array_module
+from ..device import add_at, array_module, host
 from ..graph_errors import overwritten
 from ..inplace import inplace
 from ..primitive import derivative, primitive
@@ -204,23 +204,33 @@ def _places(tensor: Any, advanced: dict[int, Any]) -> Places:
                                  f"{dim + i}")
         found[dim:dim + array.ndim] = array.nonzero()
     given = [(dim, array) for dim, array in enumerate(found) if array is not None]
-    for number, (dim, array) in enumerate(given):
-        if array.size:
-            low, high = int(array.min()), int(array.max())
-            if low < -shape[dim] or high >= shape[dim]:
-                wrong = low if low < -shape[dim] else high
-                raise IndexError(f"index {wrong} is out of bounds for dimension {number} with size "
-                                 f"{shape[dim]}")
     try:
-        np.broadcast_shapes(*[array.shape for array in found if array is not None])
+        common = np.broadcast_shapes(*[array.shape for _, array in given])
     except ValueError:
-        shapes = ", ".join(str(list(a.shape)) for a in found if a is not None)
+        shapes = ", ".join(str(list(array.shape)) for _, array in given)
         raise IndexError("shape mismatch: indexing tensors could not be broadcast together with "
                          f"shapes {shapes}") from None
+    if any(array.size and (array.min() < -shape[dim] or array.max() >= shape[dim])
+           for dim, array in given):
+        if tensor._data.size and 0 not in common:
+            raise _out_of_bounds(given, shape, common)
+        if 0 not in common and any(not shape[dim] for dim, _ in given):
+            raise IndexError("index is out of bounds for dimension with size 0")
+        for dim, array in given:  # nothing will be looked up
+            found[dim] = array_module(array).zeros_like(array)
     result = Places(found)
     result.seen = [(places, version_of(places).count) for places in advanced.values()
                    if places._data.dtype.kind != "b"]
     return result
+
+
+def _out_of_bounds(given: list, shape: tuple[int, ...], common: tuple[int, ...]) -> IndexError:
+    """torch's words: for the first place that is wrong, then for the first index in it."""
+    sizes = np.array([shape[dim] for dim, _ in given])
+    table = np.stack([np.broadcast_to(host(array), common).ravel() for _, array in given], -1)
+    place, number = np.argwhere((table < -sizes) | (table >= sizes))[0]
+    return IndexError(f"index {table[place, number]} is out of bounds for dimension {number} with "
+                      f"size {sizes[number]}")
 
 
 def _key(places: tuple) -> tuple:

@@ -206,7 +206,7 @@ def products_of_others(input: Any, dim: int) -> Any:
     Products from the left and from the right, without any division: so it is right where elements
     are zero, and so are its own derivatives.
     """
-    if not input._data.ndim or input._data.shape[dim] <= 1:
+    if not input._data.ndim or not input._data.shape[dim]:
         return input.ones_like()
     size = input._data.shape[dim]
     one = input.narrow(dim, 0, 1).ones_like()
