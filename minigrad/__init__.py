@@ -53,7 +53,7 @@ from .inplace_functions import (
     square_, tan_, tanh_, trunc_, xlogy_,
 )
 from .ops.activation import (
-    hardshrink, prelu, relu, rrelu, threshold,
+    prelu, relu, rrelu, threshold,
 )
 from .ops.activation_inplace import (
     celu_, rrelu_, selu_, threshold_,
@@ -207,6 +207,7 @@ from .ops.padding import (
 from .ops.parts import (
     diagonal, narrow, select,
 )
+from .ops.piecewise_linear import hardshrink
 from .ops.pointwise import (
     abs, absolute, acos, acosh, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, asin,
     asinh, atan, atan2, atanh, cos, cosh, erf, erfc, erfinv, exp, exp2, expm1, log, log10, log1p,

@@ -37,6 +37,7 @@ from .ops import (
     matmul_inplace,
     native_signatures,
     parts,
+    piecewise_linear,
     pointwise,
     products,
     pseudo_inverse,
@@ -388,7 +389,7 @@ class Tensor(TensorBase):
     __pos__ = floating.positive
 
     relu, relu_ = activation.relu, inplace(activation.relu)
-    prelu, hardshrink = activation.prelu, activation.hardshrink
+    prelu, hardshrink = activation.prelu, piecewise_linear.hardshrink
     softmax, log_softmax = native_signatures.softmax, native_signatures.log_softmax
 
     # --- complex numbers

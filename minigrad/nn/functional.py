@@ -5,21 +5,15 @@ from __future__ import annotations
 from ..ops.activation import (
     gelu,
     glu,
-    hardshrink,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
     leaky_relu,
     logsigmoid,
     mish,
     prelu,
     relu,
-    relu6,
     rrelu,
     sigmoid,
     silu,
     softplus,
-    softshrink,
     softsign,
     tanh,
     tanhshrink,
@@ -126,6 +120,14 @@ from ..ops.norm import (
     rms_norm,
 )
 from ..ops.padding import pad
+from ..ops.piecewise_linear import (
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    relu6,
+    softshrink,
+)
 from ..ops.probability_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

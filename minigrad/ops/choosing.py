@@ -176,7 +176,7 @@ def _inside(input, low, high):
 
 def masked(g: Any, mask: Any) -> Any:
     """`g` where the mask holds, 0 elsewhere, also where g is inf or nan."""
-    return g.masked_fill(~mask, 0)
+    return _select_by(mask, g, g.new_zeros(()))
 
 
 @takes_out(casts=True)
@@ -255,8 +255,8 @@ def _select_by(xp, condition, input, other):
 
 
 derivative(_select_by,
-    input=lambda g, condition: g.masked_fill(~condition, 0),
-    other=lambda g, condition: g.masked_fill(condition, 0))
+    input=lambda g, condition: masked(g, condition),
+    other=lambda g, condition: _select_by(condition, g.new_zeros(()), g))
 
 
 @takes_out(words="Expected out type to be {found} but got {wanted}")

@@ -13,6 +13,7 @@ from .. import dtypes
 from ..autocast_rules import autocasts
 from ..out import castable, takes_out
 from ..primitive import derivative, no_kernel, primitive
+from .arithmetic import div_number
 from .dims import wrap_dim, wrap_dims
 
 __all__ = [
@@ -91,8 +92,8 @@ def _mean_all(xp, input):
     return xp.divide(input.sum(), input.dtype.type(input.size))
 
 
-derivative(_mean_all, input=lambda g, input_shape: (
-    g.expand(input_shape) / (_count(input_shape) or 1)))
+derivative(_mean_all, input=lambda g, input_shape: div_number(
+    g.expand(input_shape), other=_count(input_shape) or 1))
 
 
 @primitive(name="mean", overload=1, lies="rows")
@@ -102,8 +103,8 @@ def _mean_dims(xp, input, *, dim, keepdim):
     return xp.divide(total, input.dtype.type(_count([input.shape[d] for d in dim])))
 
 
-derivative(_mean_dims, input=lambda g, input_shape, dim, keepdim: spread(
-    g, input_shape, dim, keepdim) / (_count([input_shape[d] for d in dim]) or 1))
+derivative(_mean_dims, input=lambda g, input_shape, dim, keepdim: div_number(
+    spread(g, input_shape, dim, keepdim), other=_count([input_shape[d] for d in dim]) or 1))
 
 
 def _count(sizes: Any) -> int:

@@ -309,8 +309,18 @@ def _squeeze_dims(xp, input, *, dim):
     return _squeezed(xp, input, dim)
 
 
-for _op in (_squeeze_all, _squeeze_dim, _squeeze_dims):
-    derivative(_op, input=lambda g, input_shape: g.reshape(input_shape))
+def _unsqueezed(g: Any, shape: tuple, dims: Any) -> Any:
+    """`g` with those of `dims` again that are of size 1 in `shape`."""
+    for dim in sorted(dims):
+        if shape and shape[dim] == 1:
+            g = g.unsqueeze(dim)
+    return g
+
+
+derivative(_squeeze_all, input=lambda g, input_shape: _unsqueezed(
+    g, input_shape, builtins.range(len(input_shape))))
+derivative(_squeeze_dim, input=lambda g, input_shape, dim: _unsqueezed(g, input_shape, (dim,)))
+derivative(_squeeze_dims, input=lambda g, input_shape, dim: _unsqueezed(g, input_shape, dim))
 
 
 def squeeze(input: Any, dim: Any = None) -> Any:
