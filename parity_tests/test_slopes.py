@@ -9,10 +9,12 @@ requires a gradient.
 from __future__ import annotations
 
 import pytest
+import torch
 
 from parity_tests.compare import compare, graph_signature
+from parity_tests.harness import candidate
 from parity_tests.operator_levels import SOME, both, each_sample, pair
-from parity_tests.operator_samples import BY_TITLE, noting, quiet, random_like, title, translated
+from parity_tests.operator_samples import BY_TITLE, noting, quiet, random_like, translated
 from parity_tests.traces import attempt, traced
 
 NAMES = """
@@ -20,7 +22,7 @@ NAMES = """
     selu gelu silu mish softplus logsigmoid glu tanhshrink softsign
     mse_loss smooth_l1_loss huber_loss nll_loss soft_margin_loss binary_cross_entropy
     binary_cross_entropy_with_logits l1_loss kl_div margin_ranking_loss hinge_embedding_loss
-    multilabel_soft_margin_loss
+    multilabel_soft_margin_loss layer_norm batch_norm instance_norm
 """
 OPERATORS = [f"nn.functional.{name}" for name in NAMES.split()] + ["sigmoid", "tanh"]
 
@@ -46,35 +48,77 @@ def flags(found):
     return [None if tensor is None else tensor.requires_grad for tensor in found]
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-def test_slope(name):
-    op = next(op for key, op in BY_TITLE.items() if key == name)
+def samples(name):
+    """Both engines' slopes of some samples of the operator."""
+    op = BY_TITLE[name]
     functions, compared = pair(op), 0
     with quiet():
         for sample in each_sample(op, ["float64"], SOME, grad=True):
             with noting(sample, functions[1]):
                 ours, theirs = both(functions, sample)
                 if theirs.outputs:
-                    compared += same_slopes(Slopes(ours), Slopes(theirs))
-    assert compared, f"{title(op)}: no sample was compared"
+                    compared += 1
+                    yield Slopes(ours), Slopes(theirs)
+    assert compared, f"{name}: no sample was compared"
 
 
-def same_slopes(ours, theirs):
-    for order in (1, 2, 3):
-        if not theirs.reached:
-            break
-        weights = random_like(theirs.reached, requires_grad=True)
-        got, want = ours.next_order(translated(weights)), theirs.next_order(weights)
-        assert order == 3 or flags(got) == flags(want), f"order {order}: requires_grad"
-        compare(got, want, f"gradient of order {order}", order=min(order, 2), flags=False,
-                none_is_zero=order == 3)
-        for mine, reference in zip(got, want, strict=True) if order == 1 else ():
-            if reference is not None:
-                signatures = (graph_signature(mine, ours.leaves),
-                              graph_signature(reference, theirs.leaves))
-                assert signatures[0] == signatures[1], (
-                    f"candidate\n  {signatures[0]}\ntorch\n  {signatures[1]}")
-    return 1
+def next_orders(ours, theirs):
+    weights = random_like(theirs.reached, requires_grad=True)
+    return ours.next_order(translated(weights)), theirs.next_order(weights)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_slope(name):
+    for ours, theirs in samples(name):
+        got, want = next_orders(ours, theirs)
+        for mine, reference in zip(got, want, strict=True):
+            if mine is None and reference is None:
+                continue
+            signatures = (graph_signature(mine, ours.leaves),
+                          graph_signature(reference, theirs.leaves))
+            assert signatures[0] == signatures[1], (
+                f"candidate\n  {signatures[0]}\ntorch\n  {signatures[1]}")
+        for order in (1, 2):
+            assert flags(got) == flags(want), f"order {order}: requires_grad"
+            compare(got, want, f"gradient of order {order}", order=order, flags=False)
+            if order == 2 or not theirs.reached:
+                break
+            got, want = next_orders(ours, theirs)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_third(name):
+    for ours, theirs in samples(name):
+        for order in (1, 2, 3):
+            if theirs.reached:
+                got, want = next_orders(ours, theirs)
+                if order == 3:
+                    compare(got, want, "third gradient", order=2, flags=False, none_is_zero=True)
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "batch_norm"])
+def test_third_of_norms(name):
+    """Torch takes mean and deviation for constants from the third derivative on; minigrad's third
+    derivative is that of the normalisation, written out in torch."""
+    def run(lib):
+        x, w, b = (lib.tensor(values, dtype=lib.float64, requires_grad=True) for values in (
+            [[0.3, -1.0, 2.0, 0.7], [1.5, 0.2, -0.4, 0.1], [-2.0, 1.0, 0.6, 0.9]],
+            [0.5, -1.5, 2.0, 1.0], [0.1, 0.2, 0.3, 0.4]))
+        if lib is not torch:
+            normalise = getattr(lib.nn.functional, name)
+            y = normalise(x, (4,), w, b) if name == "layer_norm" else normalise(
+                x, None, None, w, b, training=True)
+        else:
+            dim = 1 if name == "layer_norm" else 0
+            centred = x - x.mean(dim, True)
+            y = centred / (centred.pow(2).mean(dim, True) + 1e-5).sqrt() * w + b
+        found = [y.sin()]
+        for _ in range(3):
+            found = lib.autograd.grad([each.sin().sum() for each in found], (x, w),
+                                      create_graph=True)
+        return found
+
+    compare(run(candidate()), run(torch), "third gradient", order=2)
 
 
 CORNERS = [-4.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0, 7.0, float("inf"), float("-inf")]

@@ -48,6 +48,7 @@ from ..ops.adaptive_max_pooling import (
 )
 from ..ops.attention import scaled_dot_product_attention
 from ..ops.avg_pooling import avg_pool1d, avg_pool2d, avg_pool3d
+from ..ops.batch_norm import batch_norm, instance_norm
 from ..ops.class_margin_loss import (
     multi_margin_loss,
     multilabel_margin_loss,
@@ -111,14 +112,7 @@ from ..ops.max_unpooling import (
     max_unpool3d,
 )
 from ..ops.multi_head_attention import multi_head_attention_forward
-from ..ops.norm import (
-    batch_norm,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    normalize,
-    rms_norm,
-)
+from ..ops.norm import group_norm, layer_norm, normalize, rms_norm
 from ..ops.padding import pad
 from ..ops.piecewise_linear import (
     hardshrink,
