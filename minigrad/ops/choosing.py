@@ -12,7 +12,7 @@ from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..out import check_found, takes_out
 from ..primitive import derivative, primitive
-from .arithmetic import div_rounded
+from .arithmetic import div_number, div_rounded
 from .creation import common_operands, element
 
 __all__ = [
@@ -235,7 +235,7 @@ def minimum(xp, input, other):
 
 
 def _winner(g, equal, loses):
-    return (g / 2).where(equal, g).masked_fill(loses, 0)
+    return div_number(g, other=2).where(equal, g).masked_fill(loses, 0)
 
 
 derivative(maximum,

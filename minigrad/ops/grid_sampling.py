@@ -266,8 +266,9 @@ def _double_backward(grads: Any, grad_output: Any, input: Any, grid: Any, option
         along = of_grid[..., i].unsqueeze(1)
         orders = _raised(plain, i)
         parts[0].append(along * sampled(input, grid, orders=orders, **options))
-        parts[1].append(scattered(grad_output * along, grid, sizes=input._data.shape[2:],
-                                  orders=orders, **options))
+        if options["mode"] != "nearest":
+            parts[1].append(scattered(grad_output * along, grid, sizes=input._data.shape[2:],
+                                      orders=orders, **options))
         parts[2].append(_grid_gradient(grad_output * along, input, grid, orders, options))
     return tuple([sum(part[1:], part[0]) if part else None for part in parts])
 

@@ -175,8 +175,8 @@ def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool
     else:
         loss = input - target * add_double(input, eps).log()
     if full:
-        stirling = target * target.log() - target + mul_number(
-            mul_number(target, other=2 * math.pi).log(), other=0.5)
+        rest = mul_number(mul_number(target, other=2 * math.pi).log(), other=0.5)
+        stirling = target * target.log() - target + rest
         loss = loss + stirling.masked_fill(target <= 1, 0)
     return reduce_loss(loss, reduction)
 

@@ -55,10 +55,15 @@ def sum_over(xp, array, dims, keepdims):
 
 def spread(reduced: Any, shape: tuple, dims: tuple, keepdim: bool) -> Any:
     """A reduced gradient over the shape it was reduced from."""
-    if not keepdim:
-        for dim in sorted(dims):
-            reduced = reduced.unsqueeze(dim)
-    return reduced.expand(shape)
+    return kept(reduced, dims, keepdim).expand(shape)
+
+
+def kept(reduced: Any, dims: Any, keepdim: bool) -> Any:
+    """A reduced gradient with the dimensions of size 1 that it would have with `keepdim`; without
+    `dims` all were reduced, and a single number needs none."""
+    for dim in () if keepdim or dims is None else sorted(dims):
+        reduced = reduced.unsqueeze(dim)
+    return reduced
 
 
 def summable(input: Any, dtype: Any) -> Any:

@@ -13,7 +13,7 @@ from ..strides import as_operands_lie
 from .convert import tolist
 from .dims import wrap_dim, wrap_dims
 from .joining import cat, stack
-from .parts import slice_
+from .parts import diagonal_backward, slice_
 from .views import expand, flatten, unsqueeze
 
 __all__ = [
@@ -351,8 +351,8 @@ def _diagonal_copy(xp, input, *, offset):
     return input.diagonal(offset).copy()
 
 
-derivative(_diagonal_copy, input=lambda g, input_shape, offset: g.new_zeros(
-    input_shape).diagonal_scatter(g, offset))
+derivative(_diagonal_copy, input=lambda g, input_shape, offset: diagonal_backward(
+    g, shape=input_shape, offset=offset, dim1=0, dim2=1))
 
 
 def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
