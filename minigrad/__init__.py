@@ -90,6 +90,7 @@ from .ops.complex import (
     angle, complex, conj, conj_physical, imag, is_complex, polar, real, resolve_conj,
     view_as_complex, view_as_real,
 )
+from .ops.conv_tbc import conv_tbc
 from .ops.convert import detach
 from .ops.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d, convolution,

@@ -17,8 +17,9 @@ __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 def _unpool(xp, input, indices, grid):
     planes = xp.zeros((math.prod(input.shape[:-len(grid)]), math.prod(grid)), input.dtype)
     if input.size:
-        places = indices.reshape(len(planes), -1) + xp.arange(len(planes))[:, None] * planes.shape[1]
-        places, values = places.reshape(-1), input.reshape(-1)
+        starts = xp.arange(len(planes))[:, None] * planes.shape[1]
+        places = (indices.reshape(len(planes), -1) + starts).reshape(-1)
+        values = input.reshape(-1)
         if xp is not np:
             last = _last_of_each(xp, places)
             places, values = places[last], values[last]
