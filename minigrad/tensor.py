@@ -9,6 +9,7 @@ from . import core, dtypes, graph, legacy_types, printing, storage
 from .core import TensorBase, mode
 from .device import address
 from .inplace import inplace
+from .operators import operator
 from .ops import (
     activation,
     arithmetic,
@@ -66,7 +67,6 @@ from .ops import stft as ops_stft
 from .ops import svd as ops_svd
 from .ops import vector_norm as ops_vector_norm
 from .ops.dims import wrap_dim
-from .primitive import operator
 
 
 class Size(tuple):
@@ -439,7 +439,7 @@ class Tensor(TensorBase):
     transpose_, t_, as_strided_ = views.transpose_, views.t_, views.as_strided_
     swapaxes_ = swapdims_ = transpose_
     expand, expand_as, broadcast_to = views.expand, views.expand_as, views.broadcast_to
-    sum_to_size = views.sum_to_size
+    sum_to_size = reduction.sum_to_size
     narrow, select, diagonal, unfold = parts.narrow, parts.select, parts.diagonal, parts.unfold
     unbind, split, split_with_sizes = ops_shape.unbind, ops_shape.split, ops_shape.split_with_sizes
     chunk, tensor_split = ops_shape.chunk, ops_shape.tensor_split

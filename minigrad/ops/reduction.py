@@ -15,10 +15,11 @@ from ..out import castable, takes_out
 from ..primitive import derivative, no_kernel, primitive
 from .arithmetic import div_number
 from .dims import wrap_dim, wrap_dims
+from .views import sizes_of
 
 __all__ = [
     "all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "std",
-    "std_mean", "sum", "var", "var_mean"]
+    "std_mean", "sum", "sum_to_size", "var", "var_mean"]
 
 # --- sum and mean --------------------------------------------------------------------------------
 
@@ -82,6 +83,22 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
         return _sum_all(input)
     dims = reduced_dims(dim, input)
     return _sum_dims(input, dim=dims, keepdim=keepdim)
+
+
+def sum_to_size(input: Any, *size: Any) -> Any:
+    """Sum the dimensions that broadcasting would have repeated: the transpose of `expand`."""
+    wanted, shape = sizes_of(size), input._data.shape
+    new = len(shape) - len(wanted)
+    fits = new >= 0 and builtins.all(
+        n in (1, own) for n, own in zip(wanted, shape[new:], strict=True))
+    if not fits:
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+    dims = [i for i in builtins.range(len(shape))
+            if i < new or wanted[i - new] == 1 and shape[i] != 1]
+    if not wanted:
+        return input.sum()
+    summed = input.sum(dims, keepdim=True) if dims else input
+    return summed.view(wanted) if new else summed
 
 
 def reduced_dims(dim: Any, input: Any) -> tuple[int, ...]:
