@@ -122,14 +122,14 @@ def _channels(input: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple([d for d in range(ndim) if d != 1]), (-1, *[1] * (ndim - 2))
 
 
-def _batch_norm_second(grads, grad_output, input, weight, mean, rstd, training, eps):
+def _batch_norm_second(grads, grad_output, input, weight, mean, rstd, training, eps, output_mask):
     axes, along = _channels(input)
     if training:
         x_hat, scale = standardised(input, axes, eps)
     else:
         scale = rstd.view(along)
         x_hat = (input - mean.view(along)) * scale
-    u, v, t = grads
+    u, v, t = wanted(output_mask, grads)
     v, t, wide = (None if each is None else each.view(along) for each in (v, t, weight))
     by_g, by_x, by_w = second_gradients((u, v, t), grad_output, wide, x_hat, scale, axes,
                                         constant=not training)

@@ -98,8 +98,8 @@ def _layer_norm_rule(grads, input, weight, bias, mean, rstd, axes, eps, needs):
 joint_derivative(_layer_norm, ("input", "weight", "bias"), _layer_norm_rule)
 
 
-def _layer_norm_second(grads, grad_output, input, weight, axes, eps):
-    dims = tuple(range(-axes, 0))
+def _layer_norm_second(grads, grad_output, input, weight, axes, eps, output_mask):
+    dims, grads = tuple(range(-axes, 0)), wanted(output_mask, grads)
     x_hat, scale = standardised(input, dims, eps)
     by_g, by_x, by_w = second_gradients(grads, grad_output, weight, x_hat, scale, dims)
     return [by_g, by_x, None, None, by_w, None]
