@@ -166,6 +166,7 @@ from .ops.joining import (
 from .ops.linalg_norm import frobenius_norm, norm, norm_except_dim, nuclear_norm
 from .ops.linalg_products import chain_matmul, cross, matrix_power, vander
 from .ops.linear import matmul
+from .ops.lobpcg import lobpcg
 from .ops.lu import (
     lu, lu_solve, lu_unpack,
 )

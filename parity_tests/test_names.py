@@ -32,7 +32,7 @@ LEFT_OUT = {
     "helpers of torch's own Python code": "assert_int_or_pair|boolean_dispatch|torch_function",
     "float8 and grouped products of particular GPUs": "scaled_mm|grouped_mm",
     "still to come, or elsewhere in the plan": "storage|untyped_storage|is_storage|from_dlpack|"
-                                               "to_dlpack|lobpcg|native_norm|lstm|gru|"
+                                               "to_dlpack|native_norm|lstm|gru|"
                                                "rnn|empty_permuted|output_nr|grad_dtype|index$",
 }
 PATTERN = re.compile("|".join(f"({each})" for each in LEFT_OUT.values()))
