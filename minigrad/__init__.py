@@ -124,6 +124,7 @@ from .ops.distances import (
 from .ops.distributions import (
     bernoulli, binomial, multinomial, normal, poisson,
 )
+from .ops.dlpack import from_dlpack, to_dlpack
 from .ops.einsum import (
     einsum,
 )

@@ -26,6 +26,7 @@ from .ops import (
     differences,
     distances,
     distributions,
+    dlpack,
     extremes,
     floating,
     from_data,
@@ -133,6 +134,7 @@ class Tensor(TensorBase):
     detach, detach_ = convert.detach, convert.detach_
     item, tolist, numpy = convert.item, convert.tolist, convert.numpy
     __array__, __array_wrap__ = convert.array, convert.array_wrap
+    __dlpack__, __dlpack_device__ = dlpack.dlpack, dlpack.dlpack_device
     __bool__, __index__ = convert.truth, convert.index
 
     __float__, __int__, __complex__ = (
