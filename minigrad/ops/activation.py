@@ -371,14 +371,21 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 def _mish(xp, input):
     r"""$y = a\,t$ with $t = \tanh(\ln(1 + e^a))$, so
     $\bar a = \bar y\,(t + a(1 - t^2)\,\sigma(a))$."""
-    return input * xp.tanh(xp.logaddexp(input, 0).astype(input.dtype))
+    return input * _mish_gate(xp, input)
+
+
+def _mish_gate(xp, x):
+    r"""$\tanh(\ln(1 + e^x)) = p/(p + 2)$ for $p = e^x(e^x + 2)$: 1 from x = 20 on."""
+    power = xp.exp(xp.minimum(x, x.dtype.type(20)))
+    power = power * (power + 2)
+    return power / (power + 2)
 
 
 @primitive
 def mish_backward(xp, grad_output, input):
     r"""$\bar y\,(t + a\,\sigma(a)(1 - t^2))$ for $t = \tanh(\ln(1 + e^a))$; torch has no
     derivative of this."""
-    gate = xp.tanh(xp.logaddexp(input, 0).astype(input.dtype))
+    gate = _mish_gate(xp, input)
     return grad_output * (gate + input * (1 - gate * gate) / (1 + xp.exp(-input)))
 
 
