@@ -53,7 +53,7 @@ from .inplace_functions import (
     square_, tan_, tanh_, trunc_, xlogy_,
 )
 from .ops.activation import (
-    hardshrink, prelu, relu, rrelu, threshold,
+    prelu, relu, rrelu, threshold,
 )
 from .ops.activation_inplace import (
     celu_, rrelu_, selu_, threshold_,
@@ -90,6 +90,7 @@ from .ops.complex import (
     angle, complex, conj, conj_physical, imag, is_complex, polar, real, resolve_conj,
     view_as_complex, view_as_real,
 )
+from .ops.conv_tbc import conv_tbc
 from .ops.convert import detach
 from .ops.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d, convolution,
@@ -123,6 +124,7 @@ from .ops.distances import (
 from .ops.distributions import (
     bernoulli, binomial, multinomial, normal, poisson,
 )
+from .ops.dlpack import from_dlpack, to_dlpack
 from .ops.einsum import (
     einsum,
 )
@@ -165,6 +167,7 @@ from .ops.joining import (
 from .ops.linalg_norm import frobenius_norm, norm, norm_except_dim, nuclear_norm
 from .ops.linalg_products import chain_matmul, cross, matrix_power, vander
 from .ops.linear import matmul
+from .ops.lobpcg import lobpcg
 from .ops.lu import (
     lu, lu_solve, lu_unpack,
 )
@@ -207,6 +210,7 @@ from .ops.padding import (
 from .ops.parts import (
     diagonal, narrow, select,
 )
+from .ops.piecewise_linear import hardshrink
 from .ops.pointwise import (
     abs, absolute, acos, acosh, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, asin,
     asinh, atan, atan2, atanh, cos, cosh, erf, erfc, erfinv, exp, exp2, expm1, log, log10, log1p,

@@ -238,6 +238,8 @@ def sum_to(gradient: Any, shape: tuple[int, ...], node: Node | None = None,
         index = 0 if node is None else [each is edge for each in node.edges].index(True)
         raise RuntimeError(f"Function {name} returned an invalid gradient at index {index} - got "
                            f"{list(have)} but expected shape compatible with {list(shape)}")
+    if not shape:
+        return gradient.sum()
     dims = [*range(lead), *stretched]
     if dims:
         gradient = gradient.sum(dims, keepdim=True)

@@ -35,14 +35,12 @@ and where each of them finds what it reads.
 from __future__ import annotations
 
 import functools
-import numbers
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import core, dtypes, promotion
-from .autocast_rules import autocasts
 from .core import (
     Node,
     TensorBase,
@@ -194,15 +192,15 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
              and op.lies in ("operands", "kernel"))
     call: Any
     if plain and len(op.inputs) == 2:
-        call = _binary(op, run)
+        call = binary_call(op, run)
     elif plain and len(op.inputs) == 1:
         call = _unary(op)
     else:
         call = _general(op)
-    return _dress(call, op)
+    return dressed(call, op)
 
 
-def _dress(call: Any, op: Op) -> Any:
+def dressed(call: Any, op: Op) -> Any:
     """Name and docstring of the kernel."""
     functools.update_wrapper(call, op.kernel)
     del call.__wrapped__  # its parameters are not the call's
@@ -211,7 +209,7 @@ def _dress(call: Any, op: Op) -> Any:
     return call
 
 
-def _binary(op: Op, run: Callable) -> Callable:
+def binary_call(op: Op, run: Callable) -> Callable:
     """The call of a two-tensor op: the road most ops take, so it is short (a µs counts here).
 
     `run` takes over what is not plain: other types than two arrays of one dtype.
@@ -247,38 +245,6 @@ def _binary(op: Op, run: Callable) -> Callable:
         return run(op, (input, other), {})
 
     return call
-
-
-def operator(function: Callable, name: str | None = None) -> Callable:
-    """The method behind a Python operator: `x + y` asks y where x does not know what to do.
-
-    With a `name` it is one of those that torch has in C, and refuses any other self than a tensor.
-    """
-    op = getattr(function, "op", None)
-    if op is not None:
-        plain = _dress(_binary(op, functools.partial(_run_or_decline, name)), op)
-        return autocasts(plain) if hasattr(function, "without_autocast") else plain
-
-    def method(self, other):
-        try:
-            return function(self, other) if _is_operand(other) else NotImplemented
-        except TypeError:  # for all that Python knows, the other one may have an answer
-            return NotImplemented
-
-    return functools.update_wrapper(method, function)
-
-
-def _is_operand(value: Any) -> bool:
-    return isinstance(value, TensorBase | numbers.Number | np.bool_)
-
-
-def _run_or_decline(name: str | None, op: Op, inputs: tuple, values: dict) -> Any:
-    if not isinstance(inputs[0], TensorBase):
-        if name is None:
-            return NotImplemented
-        raise TypeError(f"descriptor '{name}' for 'torch._C.TensorBase' objects doesn't apply to a "
-                        f"'{type(inputs[0]).__name__}' object")
-    return run(op, inputs, values) if _is_operand(inputs[1]) else NotImplemented
 
 
 def beside(tensor: Any, number: Any, ready: frozenset) -> Any:
@@ -505,7 +471,7 @@ def view(kernel: Callable | None = None, *, name: str | None = None, overload: i
             link(each, input, origin)
         return result
 
-    return _dress(call, op)
+    return dressed(call, op)
 
 
 def link(result: TensorBase, input: TensorBase, origin: str) -> None:

@@ -9,6 +9,7 @@ from . import core, dtypes, graph, legacy_types, printing, storage
 from .core import TensorBase, mode
 from .device import address
 from .inplace import inplace
+from .operators import operator
 from .ops import (
     activation,
     arithmetic,
@@ -25,6 +26,7 @@ from .ops import (
     differences,
     distances,
     distributions,
+    dlpack,
     extremes,
     floating,
     from_data,
@@ -37,6 +39,7 @@ from .ops import (
     matmul_inplace,
     native_signatures,
     parts,
+    piecewise_linear,
     pointwise,
     products,
     pseudo_inverse,
@@ -65,7 +68,6 @@ from .ops import stft as ops_stft
 from .ops import svd as ops_svd
 from .ops import vector_norm as ops_vector_norm
 from .ops.dims import wrap_dim
-from .primitive import operator
 
 
 class Size(tuple):
@@ -132,6 +134,7 @@ class Tensor(TensorBase):
     detach, detach_ = convert.detach, convert.detach_
     item, tolist, numpy = convert.item, convert.tolist, convert.numpy
     __array__, __array_wrap__ = convert.array, convert.array_wrap
+    __dlpack__, __dlpack_device__ = dlpack.dlpack, dlpack.dlpack_device
     __bool__, __index__ = convert.truth, convert.index
 
     __float__, __int__, __complex__ = (
@@ -388,7 +391,7 @@ class Tensor(TensorBase):
     __pos__ = floating.positive
 
     relu, relu_ = activation.relu, inplace(activation.relu)
-    prelu, hardshrink = activation.prelu, activation.hardshrink
+    prelu, hardshrink = activation.prelu, piecewise_linear.hardshrink
     softmax, log_softmax = native_signatures.softmax, native_signatures.log_softmax
 
     # --- complex numbers
@@ -438,7 +441,7 @@ class Tensor(TensorBase):
     transpose_, t_, as_strided_ = views.transpose_, views.t_, views.as_strided_
     swapaxes_ = swapdims_ = transpose_
     expand, expand_as, broadcast_to = views.expand, views.expand_as, views.broadcast_to
-    sum_to_size = views.sum_to_size
+    sum_to_size = reduction.sum_to_size
     narrow, select, diagonal, unfold = parts.narrow, parts.select, parts.diagonal, parts.unfold
     unbind, split, split_with_sizes = ops_shape.unbind, ops_shape.split, ops_shape.split_with_sizes
     chunk, tensor_split = ops_shape.chunk, ops_shape.tensor_split

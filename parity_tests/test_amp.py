@@ -124,7 +124,7 @@ def listed():
 
 
 UNREACHABLE = {"_convolution", "convolution", "cudnn_convolution", "cudnn_convolution_transpose",
-               "conv_tbc", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell",
+               "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell",
                "_native_multi_head_attention", "_addmm_activation", "mkldnn_rnn_layer",
                "nll_loss2d", "index_put", "reflection_pad1d",
                "margin_ranking_loss"}  # whose arguments there no public function takes

@@ -19,19 +19,22 @@ import minigrad
 from parity_tests.tex import NOT_ANALYTIC, numbers_of, statements, symbol
 
 FAMILIES = ["activation", "arithmetic", "bessel", "choosing", "complex", "exponential_units",
-            "floating", "gamma", "loss", "margin_loss", "pointwise", "probability_loss", "special"]
+            "floating", "gamma", "loss", "margin_loss", "piecewise_linear", "pointwise",
+            "probability_loss", "special"]
 LOSSES = {"loss", "margin_loss", "probability_loss"}
 COUNT = 12  # points
 
 # Ops of these families that are not checked.
 NOT_POINTWISE = {
     "activation._glu": "takes two halves of a dimension",
+    "activation.glu_backward": "takes two halves of a dimension",
     "complex.view_as_real": "a view, with another shape",
     "complex.view_as_complex": "a view, with another shape",
     "loss._nll_loss": "looks elements up by class",
     "loss._nll_loss2d": "looks elements up by class",
 }
 IN_WORDS = {
+    "activation._prelu_backward": "two results",
     "floating._frexp": "two results, of which one is an integer",
     "floating._nextafter": "is about the last bit",
     "floating._nan_to_num": "is about what is no number",
@@ -52,6 +55,7 @@ class Case(NamedTuple):
 POSITIVE, INSIDE = (0.2, 3.0), (-0.9, 0.9)
 SHAPED = {"reduction": "none"}
 NUMBER = Case(values={"other": 1.7}, letters={"c": "other"})
+REFUSED = ("grad_output", "input")
 BETWEEN = {"values": {"min_val": -1.0, "max_val": 1.5}, "letters": {"l": "min_val", "u": "max_val"}}
 UNIT = {"alpha": 1.3, "scale": 1.1, "input_scale": 0.7}
 UNIT_LETTERS = {"s": "scale", "k": "input_scale"}
@@ -65,16 +69,17 @@ CASES = {
                                            letters={"s": "negative_slope"}),
     "activation._rrelu_with_noise": Case(values={"noise": np.linspace(0.1, 1, COUNT)},
                                          letters={"s": "noise"}),
+    "activation.rrelu_with_noise_backward": Case(values={"noise": np.linspace(0.1, 1, COUNT)},
+                                                 letters={"s": "noise"}),
     "activation._prelu": Case(letters={"w": "weight"}),
-    "activation._hardtanh": Case(**BETWEEN),
     "activation._gelu": Case(values={"approximate": "none"}),
     "activation.gelu_backward": Case(values={"approximate": "none"}),
+    "activation.silu_backward": Case(refused=REFUSED),
+    "activation.mish_backward": Case(refused=REFUSED),
     "activation._softplus": Case(values={"beta": 1.5, "threshold": 1.2},
                                  letters={"t": "threshold"}),
-    "activation._hardsigmoid": Case((-6, 6), rtol=1e-7),  # torch's 1/6 is one of float32
-    "activation._hardswish": Case((-6, 6)),
-    "activation._hardshrink": Case(values={"lambd": 0.5}, letters={"lambda": "lambd"}),
-    "activation._softshrink": Case(values={"lambd": 0.5}, letters={"lambda": "lambd"}),
+    "activation.softplus_backward": Case(values={"beta": 1.5, "threshold": 1.2},
+                                         letters={"t": "threshold"}),
     "arithmetic.add": Case(values={"alpha": 1.7}),
     "arithmetic.sub": Case(values={"alpha": 1.7}),
     "arithmetic.rsub": Case(values={"alpha": 1.7}),
@@ -101,7 +106,8 @@ CASES = {
     "choosing._addcdiv": Case(values={"value": 1.7}, letters={"v": "value"}),
     "complex._polar": Case(letters={"r": "abs", "phi": "angle"}),
     "exponential_units._elu": Case(values=UNIT, letters=UNIT_LETTERS),
-    "exponential_units._celu": Case(values=UNIT, letters=UNIT_LETTERS),
+    "exponential_units._celu": Case(values={"alpha": 1.3, "scale": 1.1, "input_scale": 1 / 1.3},
+                                    letters=UNIT_LETTERS, rtol=1e-7),  # torch's is of float32
     "exponential_units.elu_backward": Case(values={**UNIT, "is_result": False},
                                            letters=UNIT_LETTERS),
     "floating._heaviside": Case(refused=("input", "values")),
@@ -116,9 +122,20 @@ CASES = {
     "gamma.igamma": Case((1.2, 4.0), letters={"x": "other"}, refused=("input",)),
     "gamma.igammac": Case((1.2, 4.0), letters={"x": "other"}, refused=("input",)),
     "loss._mse_loss": Case(values=SHAPED),
+    "loss.mse_loss_backward": Case(values=SHAPED),
     "loss._smooth_l1_loss": Case(values={**SHAPED, "beta": 0.8}),
+    "loss.smooth_l1_loss_backward": Case(values={**SHAPED, "beta": 0.8}),
     "loss._huber_loss": Case(values={**SHAPED, "delta": 0.8}),
+    "loss.huber_loss_backward": Case(values={**SHAPED, "delta": 0.8}),
     "margin_loss._soft_margin_loss": Case(values=SHAPED),
+    "margin_loss.soft_margin_loss_backward": Case(values=SHAPED),
+    **{f"piecewise_linear.{name}": Case(**BETWEEN) for name in ("_hardtanh", "hardtanh_backward")},
+    **{f"piecewise_linear.{name}": Case(values={"lambd": 0.5}, letters={"lambda": "lambd"})
+       for name in ("_hardshrink", "hardshrink_backward", "_softshrink", "softshrink_backward")},
+    "piecewise_linear._hardsigmoid": Case((-6, 6), rtol=1e-7),  # torch's 1/6 is one of float32
+    "piecewise_linear.hardsigmoid_backward": Case((-6, 6), rtol=1e-7, refused=REFUSED),
+    "piecewise_linear._hardswish": Case((-6, 6)),
+    "piecewise_linear.hardswish_backward": Case((-6, 6)),
     "pointwise.acos": Case(INSIDE),
     "pointwise.asin": Case(INSIDE),
     "pointwise.acosh": Case((1.2, 3.0)),

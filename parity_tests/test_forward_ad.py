@@ -91,14 +91,17 @@ def test_inference_mode_and_detach_do():
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-@pytest.mark.parametrize("name", ["exp", "tanh", "softmax", "matmul", "prod", "layer_norm"])
+@pytest.mark.parametrize("name", ["exp", "tanh", "softmax", "matmul", "prod", "layer_norm",
+                                  "batch_norm"])
 def test_forward_over_reverse(name, create_graph):
     """The tangent of a gradient: a Hessian-vector product."""
     functions = {
         "exp": lambda lib, x: x.exp(), "tanh": lambda lib, x: x.tanh() * x,
         "softmax": lambda lib, x: x.softmax(1)[0], "matmul": lambda lib, x: (x @ x.t()) ** 2,
         "prod": lambda lib, x: x.prod(1),
-        "layer_norm": lambda lib, x: lib.nn.functional.layer_norm(x, (4,)) ** 3}
+        "layer_norm": lambda lib, x: lib.nn.functional.layer_norm(x, (4,)) ** 3,
+        "batch_norm": lambda lib, x: lib.nn.functional.batch_norm(
+            x, None, None, training=True) ** 3}
 
     def run(lib):
         rng = np.random.default_rng(0)

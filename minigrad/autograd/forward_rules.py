@@ -20,6 +20,7 @@ from ..ops import (
     joining,
     matmul,
     max_unpooling,
+    piecewise_linear,
     pointwise,
     probability_loss,
     put,
@@ -43,7 +44,8 @@ declare("elementwise",
         arithmetic.add_number, arithmetic.sub_number, arithmetic.mul_number, arithmetic.div_number,
         arithmetic.pow_scalar, pointwise.sqrt, pointwise.rsqrt, pointwise.reciprocal,
         pointwise.exp, pointwise.log, pointwise.sin, pointwise.cos, pointwise.tanh,
-        pointwise.sigmoid, activation._relu, activation._gelu, activation._silu)
+        pointwise.sigmoid, activation._relu, activation._gelu, activation._silu, activation._mish,
+        piecewise_linear._hardsigmoid)
 
 # --- linear ---------------------------------------------------------------------------------------
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 from ..ops.activation import (
     gelu,
     glu,
-    hardshrink,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
     leaky_relu,
     logsigmoid,
     mish,
     prelu,
     relu,
-    relu6,
     rrelu,
     sigmoid,
     silu,
     softplus,
-    softshrink,
     softsign,
     tanh,
     tanhshrink,
@@ -54,11 +48,13 @@ from ..ops.adaptive_max_pooling import (
 )
 from ..ops.attention import scaled_dot_product_attention
 from ..ops.avg_pooling import avg_pool1d, avg_pool2d, avg_pool3d
+from ..ops.batch_norm import batch_norm, instance_norm
 from ..ops.class_margin_loss import (
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
 )
+from ..ops.conv_tbc import conv_tbc
 from ..ops.convolution import (
     conv1d,
     conv2d,
@@ -117,15 +113,16 @@ from ..ops.max_unpooling import (
     max_unpool3d,
 )
 from ..ops.multi_head_attention import multi_head_attention_forward
-from ..ops.norm import (
-    batch_norm,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    normalize,
-    rms_norm,
-)
+from ..ops.norm import group_norm, layer_norm, normalize, rms_norm
 from ..ops.padding import pad
+from ..ops.piecewise_linear import (
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    relu6,
+    softshrink,
+)
 from ..ops.probability_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -134,7 +131,12 @@ from ..ops.probability_loss import (
     poisson_nll_loss,
 )
 from ..ops.products import bilinear
-from ..ops.shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from ..ops.shuffle import (
+    channel_shuffle,
+    native_channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 from ..ops.softmax import gumbel_softmax, log_softmax, softmax, softmin
 from ..ops.unfold import fold, unfold
 from .linear_cross_entropy import linear_cross_entropy
@@ -146,10 +148,11 @@ __all__ = [
     "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "affine_grid", "alpha_dropout",
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "bilinear", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "celu", "celu_", "channel_shuffle", "conv1d", "conv2d",
-    "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss",
-    "cosine_similarity", "cross_entropy", "ctc_loss", "dropout", "dropout1d", "dropout2d",
-    "dropout3d", "elu", "elu_", "embedding", "embedding_bag", "feature_alpha_dropout", "fold",
-    "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
+    "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "ctc_loss", "dropout",
+    "dropout1d", "dropout2d", "dropout3d", "elu", "elu_", "embedding", "embedding_bag",
+    "feature_alpha_dropout", "fold", "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
     "fractional_max_pool3d_with_indices", "gaussian_nll_loss", "gelu", "glu", "grid_sample",
     "group_norm", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
     "hardtanh_", "hinge_embedding_loss", "huber_loss", "instance_norm", "interpolate", "kl_div",
@@ -158,7 +161,8 @@ __all__ = [
     "margin_ranking_loss", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
     "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "max_unpool1d",
     "max_unpool2d", "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward",
-    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
+    "native_channel_shuffle", "nll_loss",
     "normalize", "one_hot", "pad", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle",
     "poisson_nll_loss", "prelu", "relu", "relu6", "relu_", "rms_norm", "rrelu", "rrelu_",
     "scaled_dot_product_attention", "selu", "selu_", "sigmoid", "silu", "smooth_l1_loss",

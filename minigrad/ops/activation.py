@@ -8,21 +8,23 @@ from typing import Any
 import numpy as np
 
 from ..autocast_rules import autocasts
-from ..core import wrap
+from ..core import mode, wrap
 from ..device import host, move
 from ..inplace import inplace as in_place
 from ..out import check_found, check_scalar, takes_out
-from ..primitive import derivative, no_kernel, primitive
+from ..primitive import derivative, joint_derivative, primitive
 from ..random_streams import default_generator
-from ..type_info import finfo
+from .arithmetic import add_number, mul_number, sub, sub_number
+from .choosing import where
 from .error_function import erf_array, fits_gelu, gelu_in_blocks, gelu_slope_in_blocks
 from .joining import cat
-from .pointwise import sigmoid, tanh
+from .no_derivative import no_derivative
+from .piecewise_linear import finish
+from .pointwise import sigmoid, sigmoid_backward, tanh
 
 __all__ = [
-    "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "leaky_relu", "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "sigmoid",
-    "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold"]
+    "gelu", "glu", "leaky_relu", "logsigmoid", "mish", "prelu", "relu", "rrelu", "sigmoid", "silu",
+    "softplus", "softsign", "tanh", "tanhshrink", "threshold"]
 
 
 # --- relu and its relatives ----------------------------------------------------------------------
@@ -73,11 +75,6 @@ def relu_(input: Any) -> Any:
     return _relu_(input)
 
 
-def relu6(input: Any, inplace: bool = False) -> Any:
-    r"""$\min(\max(a, 0), 6)$."""
-    return hardtanh(input, 0.0, 6.0, inplace)
-
-
 def written_over(function: Any, **rules: Any) -> Any:
     """The in-place form of an op whose node is another one then (ThresholdBackward1), because its
     rule reads what is still there afterwards: the result."""
@@ -104,11 +101,6 @@ def threshold(input: Any, threshold: float, value: float, inplace: bool = False)
     """$a$ where it is above the threshold, `value` elsewhere."""
     run = _threshold_ if inplace else _threshold
     return run(input, threshold=threshold, value=value)
-
-
-def _finish(function: Any, input: Any, inplace: bool, **values: Any) -> Any:
-    """Out of place, or written over `input`."""
-    return in_place(function)(input, **values) if inplace else function(input, **values)
 
 
 @primitive(name="leaky_relu")
@@ -172,8 +164,19 @@ def _rrelu_with_noise(xp, input, *, noise):
     return input * noise._data
 
 
-derivative(_rrelu_with_noise, input=lambda g, noise: g * noise)
-_rrelu_ = written_over(_rrelu_with_noise, input=lambda g, noise: g * noise)
+@primitive
+def rrelu_with_noise_backward(xp, grad_output, input, *, noise):
+    r"""$\bar y\,s$ with the drawn slopes $s$."""
+    return grad_output * noise._data
+
+
+derivative(_rrelu_with_noise, input=lambda g, input, noise: rrelu_with_noise_backward(
+    g, input, noise=noise))
+derivative(rrelu_with_noise_backward,
+    grad_output=lambda g, input, noise: rrelu_with_noise_backward(g, input, noise=noise),
+    input=lambda g: g.zeros_like())
+_rrelu_ = written_over(_rrelu_with_noise, input=lambda g, result, noise: (
+    rrelu_with_noise_backward(g, result, noise=noise)))
 
 
 @autocasts
@@ -201,27 +204,38 @@ def _prelu(xp, input, weight):
     return xp.where(input > 0, input, weight * input)
 
 
-derivative(_prelu,
-    input=lambda g, input, weight: g.where(input > 0, g * weight),
-    weight=lambda g, input: (g * input).masked_fill(input > 0, 0))
+@primitive(name="prelu_kernel_backward", outputs=("grad_input", "grad_weight"))
+def _prelu_backward(xp, grad_output, input, weight):
+    r"""$\bar a = \bar y$ and $\bar w = 0$ for $a > 0$, else $\bar a = w\,\bar y$ and
+    $\bar w = a\,\bar y$."""
+    above = input > 0
+    return (xp.where(above, grad_output, weight * grad_output),
+            xp.where(above, grad_output.dtype.type(0), input * grad_output))
 
 
-@primitive(name="hardtanh")
-def _hardtanh(xp, input, *, min_val, max_val):
-    r"""$y = \min(\max(a, l), u)$, so $\bar a = \bar y\,[l < a < u]$: 0 at the limits themselves."""
-    return xp.clip(input, input.dtype.type(min_val), input.dtype.type(max_val))
+joint_derivative(_prelu, ("input", "weight"), lambda g, input, weight: _prelu_backward(
+    g, input, weight))
 
 
-derivative(_hardtanh, input=lambda g, input, min_val, max_val: g.masked_fill(
-    (input <= min_val) | (input >= max_val), 0))
+def _prelu_slope_rule(grads, grad_output, input, weight):
+    """The gradients of `_prelu_backward`, of which either may be unused; torch counts 0 among the
+    positive numbers here."""
+    by_input, by_weight = grads
+    above, zero = input >= 0, grad_output.new_zeros(())
+    if by_weight is None:
+        slope = where(above, by_input, by_input * weight)
+    elif by_input is None:
+        slope = where(above, zero, by_weight * input)
+    else:
+        slope = where(above, by_input, by_input * weight + by_weight * input)
+    return [slope,
+            input.zeros_like() if by_weight is None else where(
+                above, zero, grad_output * by_weight),
+            input.zeros_like() if by_input is None else where(
+                above, zero, grad_output * by_input)]
 
 
-def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0,
-             inplace: bool = False) -> Any:
-    """`clamp` with no gradient at the limits themselves."""
-    if min_val > max_val:
-        raise ValueError("min_val cannot be greater than max_val")
-    return _finish(_hardtanh, input, inplace, min_val=min_val, max_val=max_val)
+joint_derivative(_prelu_backward, ("grad_output", "input", "weight"), _prelu_slope_rule)
 
 
 # --- smooth gates --------------------------------------------------------------------------------
@@ -294,25 +308,26 @@ def _silu(xp, input):
 
 @primitive
 def silu_backward(xp, grad_output, input):
-    r"""$\bar y\,\sigma(a)\,(1 + a(1 - \sigma(a)))$."""
+    r"""$\bar y\,\sigma(a)\,(1 + a(1 - \sigma(a)))$; torch has no derivative of this."""
     s = 1 / (1 + xp.exp(-input))
     return grad_output * (s * (1 + input * (1 - s)))
 
 
-derivative(_silu, input=lambda g, input: silu_backward(g, input))
-derivative(silu_backward,
-    grad_output=lambda g, input: silu_backward(g, input),
-    input=lambda g, grad_output, input: g * grad_output * _silu_second(input))
+def _silu_rule(g, input):
+    if not mode.grad:
+        return silu_backward(g, input)
+    s = input.sigmoid()
+    return g * s * add_number(input * sub(1.0, s), other=1)
 
 
-def _silu_second(x):
-    s = x.sigmoid()
-    return s * (1 - s) * (2 + x * (1 - 2 * s))
+derivative(_silu, input=_silu_rule)
+derivative(silu_backward, **dict.fromkeys(
+    ("grad_output", "input"), no_derivative("silu_backward")))
 
 
 def silu(input: Any, inplace: bool = False) -> Any:
     r"""$a\,\sigma(a)$, also called swish."""
-    return _finish(_silu, input, inplace)
+    return finish(_silu, input, inplace)
 
 
 @primitive(name="softplus")
@@ -324,8 +339,25 @@ def _softplus(xp, input, *, beta, threshold):
                     xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / input.dtype.type(beta))
 
 
-derivative(_softplus, input=lambda g, input, beta, threshold: g.where(
-    input * beta > threshold, g * (input * beta).sigmoid()))
+@primitive
+def softplus_backward(xp, grad_output, input, *, beta, threshold):
+    r"""$\bar y\,\sigma(\beta a)$ for $\beta a \le t$, else $\bar y$."""
+    scaled = input * input.dtype.type(beta)
+    return xp.where(scaled > threshold, grad_output, grad_output / (1 + xp.exp(-scaled)))
+
+
+def _softplus_curve(g, grad_output, input, beta, threshold):
+    scaled = mul_number(input, other=beta)
+    curved = (scaled < threshold).type_as(input)
+    return mul_number(sigmoid_backward(g * grad_output, scaled.sigmoid()) * curved, other=beta)
+
+
+derivative(_softplus, input=lambda g, input, beta, threshold: softplus_backward(
+    g, input, beta=beta, threshold=threshold))
+derivative(softplus_backward,
+    grad_output=lambda g, input, beta, threshold: softplus_backward(
+        g, input, beta=beta, threshold=threshold),
+    input=_softplus_curve)
 
 
 @autocasts
@@ -339,20 +371,39 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 def _mish(xp, input):
     r"""$y = a\,t$ with $t = \tanh(\ln(1 + e^a))$, so
     $\bar a = \bar y\,(t + a(1 - t^2)\,\sigma(a))$."""
-    return input * xp.tanh(xp.logaddexp(input, 0).astype(input.dtype))
+    return input * _mish_gate(xp, input)
 
 
-derivative(_mish, input=lambda g, input: g * _mish_slope(input))
+def _mish_gate(xp, x):
+    r"""$\tanh(\ln(1 + e^x)) = p/(p + 2)$ for $p = e^x(e^x + 2)$: 1 from x = 20 on."""
+    power = xp.exp(xp.minimum(x, x.dtype.type(20)))
+    power = power * (power + 2)
+    return power / (power + 2)
 
 
-def _mish_slope(x):
-    gate = softplus(x).tanh()
-    return gate + x * x.sigmoid() * (1 - gate * gate)
+@primitive
+def mish_backward(xp, grad_output, input):
+    r"""$\bar y\,(t + a\,\sigma(a)(1 - t^2))$ for $t = \tanh(\ln(1 + e^a))$; torch has no
+    derivative of this."""
+    gate = _mish_gate(xp, input)
+    return grad_output * (gate + input * (1 - gate * gate) / (1 + xp.exp(-input)))
+
+
+def _mish_rule(g, input):
+    if not mode.grad:
+        return mish_backward(g, input)
+    gate = input.exp().log1p().tanh()
+    return g * (gate + input * input.sigmoid() * sub(1.0, gate * gate))
+
+
+derivative(_mish, input=_mish_rule)
+derivative(mish_backward, **dict.fromkeys(
+    ("grad_output", "input"), no_derivative("mish_backward")))
 
 
 def mish(input: Any, inplace: bool = False) -> Any:
     r"""$a\tanh(\mathrm{softplus}(a))$."""
-    return _finish(_mish, input, inplace)
+    return finish(_mish, input, inplace)
 
 
 @primitive(name="log_sigmoid", lies="rows")
@@ -361,7 +412,21 @@ def _logsigmoid(xp, input):
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
 
 
-derivative(_logsigmoid, input=lambda g, input: g * (-input).sigmoid())
+@primitive
+def log_sigmoid_backward(xp, grad_output, input):
+    r"""$\bar y\,\sigma(-a)$."""
+    return grad_output / (1 + xp.exp(input))
+
+
+def _logsigmoid_curve(g, grad_output, input):
+    s = input.sigmoid()
+    return g * grad_output * sub_number(s, other=1) * s
+
+
+derivative(_logsigmoid, input=lambda g, input: log_sigmoid_backward(g, input))
+derivative(log_sigmoid_backward,
+    grad_output=lambda g, input: log_sigmoid_backward(g, input),
+    input=_logsigmoid_curve)
 
 
 @takes_out(name="log_sigmoid", check=check_scalar, warns=False)
@@ -377,13 +442,33 @@ def _glu(xp, input, *, dim):
     return first / (1 + xp.exp(-second))
 
 
-def _glu_rule(g, input, dim):
-    first, second = input.chunk(2, dim)
+@primitive
+def glu_backward(xp, grad_output, input, *, dim):
+    r"""$\bar a_i = \bar y_i\,\sigma(b_i)$ and $\bar b_i = \bar a_i\,a_i (1 - \sigma(b_i))$ for
+    the two halves $a$ and $b$."""
+    first, second = xp.split(input, 2, axis=dim)
+    gate = 1 / (1 + xp.exp(-second))
+    by_first = grad_output * gate
+    return xp.concatenate([by_first, by_first * first * (1 - gate)], axis=dim)
+
+
+def _glu_incoming_rule(g, input, dim):
+    (first, second), (by_first, by_second) = input.chunk(2, dim), g.chunk(2, dim)
     gate = second.sigmoid()
-    return cat([g * gate, g * first * gate * (1 - gate)], dim)
+    return by_first * gate + by_second * first * sigmoid_backward(gate.ones_like(), gate)
 
 
-derivative(_glu, input=_glu_rule)
+def _glu_input_rule(g, grad_output, input, dim):
+    (first, second), (by_first, by_second) = input.chunk(2, dim), g.chunk(2, dim)
+    gate = second.sigmoid()
+    slope = gate * sub(1.0, gate)
+    curve = first * slope * sub(1.0, mul_number(gate, other=2))
+    return cat([by_second * grad_output * slope,
+                by_first * grad_output * slope + by_second * grad_output * curve], dim)
+
+
+derivative(_glu, input=lambda g, input, dim: glu_backward(g, input, dim=dim))
+derivative(glu_backward, grad_output=_glu_incoming_rule, input=_glu_input_rule)
 
 
 def glu(input: Any, dim: int = -1) -> Any:
@@ -395,77 +480,6 @@ def glu(input: Any, dim: int = -1) -> Any:
         raise RuntimeError("Halving dimension must be even, but dimension "
                            f"{dim % input._data.ndim} is size {size}")
     return _glu(input, dim=dim)
-
-
-# --- piecewise linear ----------------------------------------------------------------------------
-
-_ONE_SIXTH = float(np.float32(1) / np.float32(6))  # torch keeps it in float32
-
-
-@primitive(name="hardsigmoid")
-def _hardsigmoid(xp, input):
-    r"""$y = \min(\max(a + 3, 0), 6)/6$, so $\bar a = \tfrac16\bar y\,[-3 < a < 3]$."""
-    return xp.clip(input + 3, 0, 6) / input.dtype.type(6)
-
-
-derivative(_hardsigmoid, input=lambda g, input: (g * _ONE_SIXTH).masked_fill(
-    (input <= -3) | (input >= 3), 0))
-
-
-def hardsigmoid(input: Any, inplace: bool = False) -> Any:
-    r"""$\mathrm{clamp}(a + 3, 0, 6)/6$."""
-    return _finish(_hardsigmoid, input, inplace)
-
-
-@primitive(name="hardswish")
-def _hardswish(xp, input):
-    r"""$y = a \min(\max(a + 3, 0), 6)/6$, so
-    $\bar a = \bar y\,((a/3 + 1/2)\,[|a| < 3] + [a \ge 3])$."""
-    return input * xp.clip(input + 3, 0, 6) / input.dtype.type(6)
-
-
-derivative(_hardswish, input=lambda g, input: (g * (input / 3 + 0.5)).masked_fill(
-    input <= -3, 0).where(input < 3, g))
-
-
-def hardswish(input: Any, inplace: bool = False) -> Any:
-    r"""$a\,\mathrm{clamp}(a + 3, 0, 6)/6$."""
-    return _finish(_hardswish, input, inplace)
-
-
-@primitive(name="hardshrink")
-def _hardshrink(xp, input, *, lambd):
-    r"""$y = a\,[|a| > \lambda]$, so $\bar a = \bar y\,[|a| > \lambda]$."""
-    return xp.where(xp.abs(input) <= lambd, input.dtype.type(0), input)
-
-
-@primitive(name="softshrink")
-def _softshrink(xp, input, *, lambd):
-    r"""$y = \mathrm{sgn}(a)\max(|a| - \lambda, 0)$, so $\bar a = \bar y\,[|a| > \lambda]$."""
-    shrunk = input - xp.clip(input, input.dtype.type(-lambd), input.dtype.type(lambd))
-    return shrunk
-
-
-for _shrink in (_hardshrink, _softshrink):
-    derivative(_shrink, input=lambda g, input, lambd: g.masked_fill(input.abs() <= lambd, 0))
-
-
-@takes_out(check=check_found)
-def hardshrink(input: Any, lambd: float = 0.5) -> Any:
-    r"""0 where $|a| \le \lambda$."""
-    return _hardshrink(input, lambd=lambd)
-
-
-@takes_out(check=check_found)
-def softshrink(input: Any, lambd: float = 0.5) -> Any:
-    r"""$a$ moved by $\lambda$ towards 0."""
-    if input._data.dtype.kind in "biu":
-        raise no_kernel("softshrink_check", input._data.dtype)
-    largest = finfo(input.dtype).max
-    if not 0 <= lambd <= largest:
-        raise RuntimeError(f"lambda must be in range [0, {largest:g}] for input dtype "
-                           f"{input.dtype.scalar_name}, but found {lambd:g}")
-    return _softshrink(input, lambd=lambd)
 
 
 def softsign(input: Any) -> Any:

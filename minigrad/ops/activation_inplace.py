@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import activation, exponential_units
+from . import activation, exponential_units, piecewise_linear
 from .activation import relu_
 
 __all__ = ["celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu_", "threshold_"]
@@ -22,7 +22,7 @@ def elu_(input: Any, alpha: float = 1.0) -> Any:
 
 def hardtanh_(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """In-place version of `hardtanh`."""
-    return activation.hardtanh(input, min_val, max_val, inplace=True)
+    return piecewise_linear.hardtanh(input, min_val, max_val, inplace=True)
 
 
 def leaky_relu_(input: Any, negative_slope: float = 0.01) -> Any:

@@ -199,8 +199,8 @@ def div_number(xp, input, *, other):
 
 derivative(add_number, input=lambda g: g)
 derivative(sub_number, input=lambda g: g)
-derivative(mul_number, input=lambda g, other: g * other.conjugate())
-derivative(div_number, input=lambda g, other: g / other.conjugate())
+derivative(mul_number, input=lambda g, other: mul_number(g, other=other.conjugate()))
+derivative(div_number, input=lambda g, other: div_number(g, other=other.conjugate()))
 
 
 # --- powers: torch keeps three, by which of base and exponent is a number -------------------------
@@ -216,7 +216,8 @@ def pow_scalar(xp, input, *, exponent):
 
 
 derivative(pow_scalar, input=lambda g, input, exponent: (
-    g.zeros_like() if exponent == 0 else g * (exponent * input.pow(exponent - 1)).conj()))
+    g.zeros_like() if exponent == 0 else g * mul_number(
+        input.pow(exponent - 1), other=exponent).conj()))
 
 
 def power(xp, base, exponent):

@@ -125,8 +125,7 @@ joint_derivative(_attention, ("query", "key", "value"), lambda grads, query, key
                      grads[0], query, key, value, output, logsumexp, mask,
                      is_causal=is_causal, scale=scale))
 _refuse = no_derivative("_scaled_dot_product_flash_attention_for_cpu_backward")
-joint_derivative(_attention_backward,
-                 ("grad_output", "query", "key", "value", "output", "logsumexp"), _refuse)
+joint_derivative(_attention_backward, ("grad_output", "query", "key", "value", "output"), _refuse)
 
 
 def _fits_one_op(query: Any, key: Any, value: Any, mask: Any, dropout_p: float,

@@ -12,7 +12,7 @@ from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..out import check_found, takes_out
 from ..primitive import derivative, primitive
-from .arithmetic import div_rounded
+from .arithmetic import div_number, div_rounded
 from .creation import common_operands, element
 
 __all__ = [
@@ -176,7 +176,7 @@ def _inside(input, low, high):
 
 def masked(g: Any, mask: Any) -> Any:
     """`g` where the mask holds, 0 elsewhere, also where g is inf or nan."""
-    return g.masked_fill(~mask, 0)
+    return _select_by(mask, g, g.new_zeros(()))
 
 
 @takes_out(casts=True)
@@ -235,7 +235,7 @@ def minimum(xp, input, other):
 
 
 def _winner(g, equal, loses):
-    return (g / 2).where(equal, g).masked_fill(loses, 0)
+    return div_number(g, other=2).where(equal, g).masked_fill(loses, 0)
 
 
 derivative(maximum,
@@ -255,8 +255,8 @@ def _select_by(xp, condition, input, other):
 
 
 derivative(_select_by,
-    input=lambda g, condition: g.masked_fill(~condition, 0),
-    other=lambda g, condition: g.masked_fill(condition, 0))
+    input=lambda g, condition: masked(g, condition),
+    other=lambda g, condition: _select_by(condition, g.new_zeros(()), g))
 
 
 @takes_out(words="Expected out type to be {found} but got {wanted}")

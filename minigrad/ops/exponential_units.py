@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..primitive import derivative, primitive
 from .activation import NOT_FROM_RESULT, written_over
 
@@ -35,7 +37,7 @@ def _curvature(g, grad_output, input, alpha, scale, input_scale, is_result):
     low = g * grad_output * input_scale
     if not is_result:
         low = low * (input * input_scale).exp() * (alpha * scale * input_scale)
-    return low.masked_fill(input > 0, 0)
+    return low.masked_fill(input >= 0, 0)  # torch counts 0 among the positive inputs here
 
 
 derivative(elu_backward,
@@ -44,9 +46,15 @@ derivative(elu_backward,
     input=_curvature)
 
 _celu = primitive(_elu.op.kernel, name="celu")
-for _op in (_elu, _celu):
-    derivative(_op, input=lambda g, input, alpha, scale, input_scale: elu_backward(
-        g, input, alpha=alpha, scale=scale, input_scale=input_scale, is_result=False))
+derivative(_elu, input=lambda g, input, alpha, scale, input_scale: elu_backward(
+    g, input, alpha=alpha, scale=scale, input_scale=input_scale, is_result=False))
+derivative(_celu, input=lambda g, input, alpha, scale: elu_backward(
+    g, input, alpha=alpha, scale=scale, input_scale=_inverse(alpha), is_result=False))
+
+
+def _inverse(alpha):
+    """1/alpha, which torch takes of a float32 here, but not in the forward pass."""
+    return 1 / float(np.float32(alpha))
 
 
 def _from_result(g, result, alpha, scale, input_scale):
@@ -56,7 +64,9 @@ def _from_result(g, result, alpha, scale, input_scale):
                         is_result=True)
 
 
-_elu_, _celu_ = written_over(_elu, input=_from_result), written_over(_celu, input=_from_result)
+_elu_ = written_over(_elu, input=_from_result)
+_celu_ = written_over(_celu, input=lambda g, result, alpha, scale: _from_result(
+    g, result, alpha, scale, _inverse(alpha)))
 
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:

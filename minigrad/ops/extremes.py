@@ -64,9 +64,7 @@ for _op in (_max_dim, _min_dim):
 
 def put_along(g: Any, shape: tuple, indices: Any, dim: int, keepdim: bool) -> Any:
     """Zeros of `shape` with `g` at `indices` along `dim`: the transpose of picking them out."""
-    if not shape:
-        return g
-    if not keepdim:
+    if shape and not keepdim:
         g, indices = g.unsqueeze(dim), indices.unsqueeze(dim)
     return g.new_zeros(shape).scatter(dim, indices, g)
 

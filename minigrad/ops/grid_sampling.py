@@ -78,6 +78,9 @@ def _cubic(t: Any) -> list:
     return [far(t + 1), near(t), mirrored(near(1 - t)), mirrored(far(2 - t))]
 
 
+_DEGREES = {"nearest": 0, "bilinear": 1, "bicubic": 3}  # of the weights: further derivatives are 0
+
+
 class _Axis:
     """One dimension of all samples: for each tap which pixel, whether there is one, and the
     weight's derivative of each order."""
@@ -165,9 +168,9 @@ def _column(weight: Any) -> Any:
 def _sample_kernel(xp, input, grid, *, mode, padding, align_corners, orders=None):
     """See Note [Taps]."""
     batch, sizes, orders = len(input), input.shape[2:], orders or (0,) * grid.shape[-1]
-    axes = _axes(xp, grid, sizes, mode, padding, align_corners)
     total = xp.zeros((grid.size // grid.shape[-1], input.shape[1]), input.dtype)
-    if total.size:
+    if total.size and max(orders) <= _DEGREES[mode]:
+        axes = _axes(xp, grid, sizes, mode, padding, align_corners)
         pixels = _rows(xp, input, zeros=1)
         for taps, rows in _taps(xp, axes, batch, sizes):
             weight = _weight(axes, taps, orders)
@@ -187,18 +190,16 @@ def sampled(xp, input, grid, *, mode, padding, align_corners, orders):
 def scattered(xp, grad_output, grid, *, sizes, mode, padding, align_corners, orders):
     """The transpose of `sampled`: each sample shared out among its pixels."""
     batch = len(grid)
-    axes = _axes(xp, grid, sizes, mode, padding, align_corners)
     total: Any = 0
     g = _rows(xp, grad_output)
     shape = (batch, grad_output.shape[1], *sizes)
-    if not g.size:
+    if not g.size or max(orders) > _DEGREES[mode]:
         return xp.zeros(shape, grad_output.dtype)
+    axes = _axes(xp, grid, sizes, mode, padding, align_corners)
     for taps, rows in _taps(xp, axes, batch, sizes):
         weight = _weight(axes, taps, orders)
         if weight is not None:
             total = total + add_rows(xp, rows, g * _column(weight), batch * int(np.prod(sizes)) + 1)
-    if type(total) is int:
-        return xp.zeros(shape, grad_output.dtype)
     return _images(xp, total[:-1], batch, sizes)
 
 
@@ -266,10 +267,25 @@ def _double_backward(grads: Any, grad_output: Any, input: Any, grid: Any, option
         along = of_grid[..., i].unsqueeze(1)
         orders = _raised(plain, i)
         parts[0].append(along * sampled(input, grid, orders=orders, **options))
-        parts[1].append(scattered(grad_output * along, grid, sizes=input._data.shape[2:],
-                                  orders=orders, **options))
-        parts[2].append(_grid_gradient(grad_output * along, input, grid, orders, options))
+        if options["mode"] != "nearest":
+            parts[1].append(scattered(grad_output * along, grid, sizes=input._data.shape[2:],
+                                      orders=orders, **options))
+    if of_grid is not None:
+        parts[2].append(_curvature(grad_output, of_grid, input, grid, options))
     return tuple([sum(part[1:], part[0]) if part else None for part in parts])
+
+
+def _curvature(g: Any, of_grid: Any, input: Any, grid: Any, options: dict) -> Any:
+    """How the gradient of the grid along `of_grid` changes with the grid: by the samples' second
+    derivatives, of which two and two are equal."""
+    found: list[list] = [[] for _ in range(grid.size(-1))]
+    for i, j in itertools.combinations_with_replacement(range(len(found)), 2):
+        orders = _raised(_raised((0,) * len(found), i), j)
+        curve = (g * sampled(input, grid, orders=orders, **options)).sum(1)
+        found[i].append(curve * of_grid[..., j])
+        if i != j:
+            found[j].append(curve * of_grid[..., i])
+    return stack([sum(each[1:], each[0]) for each in found], -1)
 
 
 def _sampler(dims: int) -> Any:

@@ -161,7 +161,7 @@ def norm_except_dim(v: Any, pow: int = 2, dim: int = 0) -> Any:
     """The norm of the elements at each index of `dim`, broadcastable with `v`; of all for -1."""
     ndim = v._data.ndim
     if dim == -1:
-        return norm_of_all(v, ord=pow, dim=tuple(range(ndim)), keepdim=False)
+        return norm_of_all(v, ord=pow, dim=None, keepdim=False)
     if not ndim:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if dim == 0:

@@ -1,8 +1,9 @@
 """Losses. Each is one op where torch has one, and the same composite where torch has a composite.
 
-A loss of one op reduces inside its kernel. Its rules scale the incoming gradient with `share`: with
-reduction "mean" each element has 1/n of it. Here are regression and classification;
-probability_loss.py and margin_loss.py hold the others.
+A loss of one op reduces inside its kernel, and its gradient, a primitive of its own, gives each
+element its share: 1/n of the incoming gradient with reduction "mean" (`share` in rules,
+`shared` in kernels). Here are regression and classification; probability_loss.py and
+margin_loss.py hold the others.
 """
 
 from __future__ import annotations
@@ -54,7 +55,12 @@ def reduce_loss(loss: Any, reduction: str) -> Any:
 
 def share(g: Any, shape: tuple, reduction: str) -> Any:
     """The gradient that each element's loss gets."""
-    return g / math.prod(shape) if reduction == "mean" else g
+    return div_number(g, other=math.prod(shape)) if reduction == "mean" else g
+
+
+def shared(g, array, reduction):
+    """`share` of arrays: what the elements of `array` get of the gradient."""
+    return g / g.dtype.type(array.size) if reduction == "mean" else g
 
 
 def add_double(input: Any, number: float) -> Any:
@@ -102,11 +108,30 @@ def _mse_loss(xp, input, target, *, reduction):
     return total if reduction == "sum" else total / flat.dtype.type(flat.size)
 
 
+@primitive(promote="default")
+def mse_loss_backward(xp, grad_output, input, target, *, reduction):
+    r"""$\bar x = 2\bar\ell\,(x - y)$."""
+    g = shared(grad_output, input, reduction)
+    return (input - target) * (g * g.dtype.type(2))
+
+
 derivative(_mse_loss,
-    input=lambda g, input, target, input_shape, reduction: (
-        (input - target) * (share(g, input_shape, reduction) * 2)),
-    target=lambda g, input, target, input_shape, reduction: (
-        (target - input) * (share(g, input_shape, reduction) * 2)))
+    input=lambda g, input, target, reduction: mse_loss_backward(
+        g, input, target, reduction=reduction),
+    target=lambda g, input, target, reduction: mse_loss_backward(
+        g, target, input, reduction=reduction))
+
+
+def _mse_curve(g, grad_output, input_shape, reduction):
+    return share(mul_number(g * grad_output, other=2), input_shape, reduction)
+
+
+derivative(mse_loss_backward,
+    grad_output=lambda g, input, target, reduction: mse_loss_backward(
+        g, input, target, reduction=reduction),
+    input=_mse_curve,
+    target=lambda g, grad_output, input_shape, reduction: -_mse_curve(
+        g, grad_output, input_shape, reduction))
 
 
 @autocasts
@@ -148,11 +173,32 @@ def _smooth_l1_loss(xp, input, target, *, reduction, beta):
                              d - d.dtype.type(0.5) * beta), reduction)
 
 
+@primitive(promote="default")
+def smooth_l1_loss_backward(xp, grad_output, input, target, *, reduction, beta):
+    r"""$\bar x = \bar\ell\,\min(\max((x - y)/\beta, -1), 1)$."""
+    slope = (input - target) / input.dtype.type(beta)
+    return shared(grad_output, input, reduction) * xp.clip(slope, -1, 1)
+
+
 derivative(_smooth_l1_loss,
-    input=lambda g, input, target, input_shape, reduction, beta: share(
-        g, input_shape, reduction) * ((input - target) / beta).clamp(-1, 1),
-    target=lambda g, input, target, input_shape, reduction, beta: share(
-        g, input_shape, reduction) * ((target - input) / beta).clamp(-1, 1))
+    input=lambda g, input, target, reduction, beta: smooth_l1_loss_backward(
+        g, input, target, reduction=reduction, beta=beta),
+    target=lambda g, input, target, reduction, beta: smooth_l1_loss_backward(
+        g, target, input, reduction=reduction, beta=beta))
+
+
+def _smooth_l1_curve(g, grad_output, input, target, input_shape, reduction, beta):
+    g = g * grad_output
+    near = ((input - target).abs() < beta).type_as(g)
+    return share(div_number(g * near, other=beta), input_shape, reduction)
+
+
+derivative(smooth_l1_loss_backward,
+    grad_output=lambda g, input, target, reduction, beta: smooth_l1_loss_backward(
+        g, input, target, reduction=reduction, beta=beta),
+    input=_smooth_l1_curve,
+    target=lambda g, grad_output, input, target, input_shape, reduction, beta: -_smooth_l1_curve(
+        g, grad_output, input, target, input_shape, reduction, beta))
 
 
 @autocasts
@@ -178,11 +224,39 @@ def _huber_loss(xp, input, target, *, reduction, delta):
     return reduced(xp.where(d < delta, half * d * d, delta * (d - half * delta)), reduction)
 
 
+@primitive(promote="default")
+def huber_loss_backward(xp, grad_output, input, target, *, reduction, delta):
+    r"""$\bar x = \bar\ell\,\min(\max(x - y, -\delta), \delta)$."""
+    slope = input - target
+    return shared(grad_output, input, reduction) * xp.clip(slope, -delta, delta)
+
+
 derivative(_huber_loss,
-    input=lambda g, input, target, input_shape, reduction, delta: share(
-        g, input_shape, reduction) * (input - target).clamp(-delta, delta),
-    target=lambda g, input, target, input_shape, reduction, delta: share(
-        g, input_shape, reduction) * (target - input).clamp(-delta, delta))
+    input=lambda g, input, target, reduction, delta: huber_loss_backward(
+        g, input, target, reduction=reduction, delta=delta),
+    target=lambda g, input, target, reduction, delta: huber_loss_backward(
+        g, target, input, reduction=reduction, delta=delta))
+
+
+def summed_over(backward: Any, g: Any, grad_output: Any, *inputs: Any, reduction: str,
+                **values: Any) -> Any:
+    """The derivative of a loss's backward in the incoming gradient: one number, if the loss was."""
+    if reduction == "none":
+        return backward(g, *inputs, reduction=reduction, **values)
+    return (backward(grad_output.ones_like(), *inputs, reduction=reduction, **values) * g).sum()
+
+
+def _huber_curve(g, grad_output, input, target, input_shape, reduction, delta):
+    g = g * grad_output
+    return share(g * ((input - target).abs() < delta), input_shape, reduction)
+
+
+derivative(huber_loss_backward,
+    grad_output=lambda g, grad_output, input, target, reduction, delta: summed_over(
+        huber_loss_backward, g, grad_output, input, target, reduction=reduction, delta=delta),
+    input=_huber_curve,
+    target=lambda g, grad_output, input, target, input_shape, reduction, delta: -_huber_curve(
+        g, grad_output, input, target, input_shape, reduction, delta))
 
 
 @autocasts
@@ -224,9 +298,11 @@ def _nll_kernel(xp, input, target, weight=None, *, reduction, ignore_index):
     return (loss.sum() if reduction == "sum" else loss.sum() / total), total
 
 
-def _nll_backward_kernel(xp, grad_output, target, weight, total_weight, *, shape, reduction,
+def _nll_backward_kernel(xp, grad_output, input, target, weight, total_weight, *, reduction,
                          ignore_index):
-    r"""$\bar x_{n, y_n} = -w_{y_n} \bar\ell_n$, all others 0."""
+    r"""$\bar x_{n, y_n} = -w_{y_n} \bar\ell_n$, all others 0: nothing is read of `input` but its
+    shape."""
+    shape = input.shape
     result = xp.zeros(shape if len(shape) > 1 else (1, *shape), grad_output.dtype)
     target = target if len(shape) > 1 else target.reshape(1)
     counted = target != ignore_index
@@ -250,12 +326,13 @@ def _nll_pair(name: str, node_name: str) -> Any:
     backward = primitive(_nll_backward_kernel, name=f"{name}_backward",
                          node_name=node_name.replace("Backward0", "BackwardBackward0"))
 
-    derivative(forward, input=lambda grads, target, weight, total_weight, input_shape, reduction,
-               ignore_index: backward(grads[0], target, weight, total_weight.detach(),
-                                      shape=input_shape, reduction=reduction,
-                                      ignore_index=ignore_index))
-    derivative(backward, grad_output=lambda g, target, weight, reduction, ignore_index: forward(
-        g, target, weight, reduction=reduction, ignore_index=ignore_index)[0])
+    derivative(forward, input=lambda grads, input, target, weight, total_weight, reduction,
+               ignore_index: backward(grads[0], input, target, weight, total_weight.detach(),
+                                      reduction=reduction, ignore_index=ignore_index))
+    derivative(backward,
+        grad_output=lambda g, target, weight, reduction, ignore_index: forward(
+            g, target, weight, reduction=reduction, ignore_index=ignore_index)[0],
+        input=lambda g: g.zeros_like())
     return forward
 
 

@@ -8,13 +8,20 @@ from typing import Any
 from ..autocast_rules import autocasts
 from ..dtypes import HALF_TYPES
 from ..primitive import derivative, primitive
-from .arithmetic import sub_number
+from .arithmetic import sub, sub_number
 from .choosing import where
-from .loss import add_double, reduce_loss, reduced, reduction_name, refuse_gradient, share
-from .queries import result_type
-from .vector_norm import (
-    norm_over,
+from .loss import (
+    add_double,
+    reduce_loss,
+    reduced,
+    reduction_name,
+    refuse_gradient,
+    share,
+    shared,
+    summed_over,
 )
+from .queries import result_type
+from .vector_norm import norm_over
 from .views import broadcast_tensors
 
 __all__ = [
@@ -60,8 +67,24 @@ def _soft_margin_loss(xp, input, target, *, reduction, half=None):
     return reduced(rounded(xp.log1p(power)), reduction)
 
 
-derivative(_soft_margin_loss, input=lambda g, input, target, input_shape, reduction: (
-    -target * (-target * input).sigmoid() * share(g, input_shape, reduction)))
+@primitive(promote="default")
+def soft_margin_loss_backward(xp, grad_output, input, target, *, reduction):
+    r"""$\bar x = -\bar\ell\,y\,\sigma(-yx)$."""
+    return -target / (1 + xp.exp(target * input)) * shared(grad_output, input, reduction)
+
+
+def _soft_margin_curve(g, grad_output, input, target, input_shape, reduction):
+    s = (input * -target).sigmoid()
+    slope = g * grad_output * (target * target) * s * sub(1.0, s)
+    return share(slope, input_shape, reduction)
+
+
+derivative(_soft_margin_loss, input=lambda g, input, target, reduction: (
+    soft_margin_loss_backward(g, input, target, reduction=reduction)))
+derivative(soft_margin_loss_backward,
+    grad_output=lambda g, grad_output, input, target, reduction: summed_over(
+        soft_margin_loss_backward, g, grad_output, input, target, reduction=reduction),
+    input=_soft_margin_curve)
 
 
 @autocasts

@@ -9,6 +9,7 @@ from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..out import takes_out
 from ..primitive import derivative, primitive
+from .arithmetic import mul_number
 
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "dot", "ger", "mm",
@@ -218,7 +219,7 @@ def _combined(xp, input, product, beta, alpha):
 
 
 def _times(g: Any, number: Any) -> Any:
-    return g if number == 1 else g * number.conjugate()
+    return g if number == 1 else mul_number(g, other=number.conjugate())
 
 
 @primitive(name="addmm")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..autocast_rules import autocasts
 from ..primitive import derivative, primitive
 from .max_pooling import gather_planes, per_dim
@@ -14,9 +16,24 @@ __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
 def _unpool(xp, input, indices, grid):
     planes = xp.zeros((math.prod(input.shape[:-len(grid)]), math.prod(grid)), input.dtype)
-    rows = xp.arange(len(planes))[:, None]
-    planes[rows, indices.reshape(len(planes), -1)] = input.reshape(len(planes), -1)
+    if input.size:
+        starts = xp.arange(len(planes))[:, None] * planes.shape[1]
+        places = (indices.reshape(len(planes), -1) + starts).reshape(-1)
+        values = input.reshape(-1)
+        if xp is not np:
+            last = _last_of_each(xp, places)
+            places, values = places[last], values[last]
+        planes.reshape(-1)[places] = values
     return planes.reshape(input.shape[:-len(grid)] + tuple(grid))
+
+
+def _last_of_each(xp, places):
+    """Where each place occurs last. It is the one that NumPy keeps, and torch; a GPU keeps any, and
+    for a tangent perhaps another one than for the value."""
+    count = len(places)
+    order = xp.argsort(places * count + xp.arange(count))
+    ordered = places[order]
+    return order[xp.concatenate([ordered[1:] != ordered[:-1], xp.ones(1, bool)])]
 
 
 @primitive(promote="exact", node_name="MaxUnpool2DBackward0")

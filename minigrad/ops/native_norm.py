@@ -15,7 +15,7 @@ from ..core import TensorBase
 from ..dtypes import HALF_TYPES
 from ..out import takes_out
 from ..primitive import derivative, joint_derivative, no_kernel, primitive
-from . import norm
+from . import batch_norm, norm
 from . import softmax as softmax_ops
 from .dims import wrap_dim
 
@@ -52,7 +52,7 @@ def native_layer_norm(input: Any, normalized_shape: Sequence[int], weight: Any, 
     """`layer_norm`, the mean of each row, and 1 / its standard deviation."""
     shape = norm._checked_shape("native_layer_norm", input, normalized_shape, "[*, {}]")
     norm._check_parameters(shape, weight=weight, bias=bias)
-    norm._check_dtypes("LayerNormKernelImpl", input, weight, bias)
+    norm.check_dtypes("LayerNormKernelImpl", input, weight, bias)
     result, mean, rstd = _layer_norm(input, weight, bias, axes=len(shape), eps=eps)
     return result, mean.detach(), rstd.detach()
 
@@ -116,7 +116,7 @@ def native_group_norm(input: Any, weight: Any, bias: Any, N: int, C: int, HxW: i
         raise RuntimeError("Expected X.numel() == N * C * HxW to be true, but got false.  (Could "
                            "this error message be improved?  If so, please report an enhancement "
                            "request to PyTorch.)")
-    norm._check_dtypes("GroupNormKernelImpl", input, weight, bias)
+    norm.check_dtypes("GroupNormKernelImpl", input, weight, bias)
     return _group_norm(input, weight, bias, sizes=(N, C, HxW), groups=group, eps=eps)
 
 
@@ -129,10 +129,10 @@ def _batch_norms(name: str, overload: int = 0) -> Callable:
                outputs=("result", "mean", "rstd", "variance"))
     def normalised(xp, input, weight=None, bias=None, running_mean=None, running_var=None, *,
                    training, eps):
-        return _in_float32(norm._batch_norm.op.kernel, xp, (
+        return _in_float32(batch_norm._batch_norm.op.kernel, xp, (
             input, weight, bias, running_mean, running_var), training=training, eps=eps)
 
-    joint_derivative(normalised, ("input", "weight", "bias"), norm._batch_norm_rule)
+    joint_derivative(normalised, ("input", "weight", "bias"), batch_norm._batch_norm_rule)
     return normalised
 
 
@@ -157,8 +157,8 @@ def _normalise(primitive: Callable, input: Any, weight: Any, bias: Any, running_
         if tensor is not None and tensor._data.size != shape[1]:
             raise RuntimeError(f"{name} should contain {shape[1]} elements not "
                                f"{tensor._data.size}")
-    norm._check_dtypes("batch_norm", input)
-    norm._check_dtypes("batch_norm", input, weight, bias, running_mean, running_var)
+    norm.check_dtypes("batch_norm", input)
+    norm.check_dtypes("batch_norm", input, weight, bias, running_mean, running_var)
     running = (None, None) if training else (running_mean, running_var)
     result, mean, rstd, variance = primitive(input, weight, bias, *running, training=training,
                                              eps=eps)
@@ -166,10 +166,10 @@ def _normalise(primitive: Callable, input: Any, weight: Any, bias: Any, running_
         return result, mean.new_empty(0), mean.new_empty(0)
     count = math.prod(shape) // shape[1]
     if running_mean is not None:
-        norm._move_towards(running_mean, mean._data, momentum)
+        batch_norm._move_towards(running_mean, mean._data, momentum)
     if running_var is not None:
         unbiased = count / (count - 1) if count > 1 else math.nan
-        norm._move_towards(running_var, variance._data * unbiased, momentum)
+        batch_norm._move_towards(running_var, variance._data * unbiased, momentum)
     return result, mean.detach(), rstd.detach()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import batch_norm as batch_norms
 from . import dropout as drop
 from . import embedding as table
 from . import margin_loss as margins
@@ -108,15 +109,15 @@ def embedding_renorm_(weight: Any, indices: Any, max_norm: float, norm_type: flo
 def batch_norm(input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any,
                training: bool, momentum: float, eps: float, cudnn_enabled: bool) -> Any:
     """Mean 0 and variance 1 for each channel (dimension 1) over all else."""
-    return norms.batch_norm(input, running_mean, running_var, weight, bias, training, momentum,
-                            eps)
+    return batch_norms.batch_norm(input, running_mean, running_var, weight, bias, training,
+                                  momentum, eps)
 
 
 def instance_norm(input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any,
                   use_input_stats: bool, momentum: float, eps: float, cudnn_enabled: bool) -> Any:
     """`batch_norm` of each sample on its own."""
-    return norms.instance_norm(input, running_mean, running_var, weight, bias, use_input_stats,
-                               momentum, eps)
+    return batch_norms.instance_norm(input, running_mean, running_var, weight, bias,
+                                     use_input_stats, momentum, eps)
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None,

@@ -1,31 +1,30 @@
-"""Normalisation: layer, batch, group, instance, root mean square.
+"""Normalisation of rows: layer, group, root mean square. batch_norm.py has that of channels.
 
 Note [Fused once, composed twice]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 The first derivative of a normalisation has a short closed form that touches each big array a few
-times only, so it is computed on arrays. Whoever wants the second derivative (backward with
-create_graph=True) gets the same first derivative from Tensor ops on the input instead, which the
-engine can differentiate like anything else.
+times only, so it is an op on arrays. The second, `second_gradients`, is made of Tensor ops on the
+input, which the engine can differentiate like anything else. For group_norm, as in torch, so is the
+first one already, if whoever asks for it wants to go on (backward with create_graph=True).
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from typing import Any
 
 from ..autocast_rules import autocasts
-from ..core import mode, wrap
-from ..device import array_module
+from ..core import mode
 from ..out import takes_out
 from ..primitive import joint_derivative, primitive
 from ..type_info import finfo
 from .arithmetic import add_number
 from .softmax import dots_along, row_sums
-from .vector_norm import (
-    vector_norm,
-)
+from .vector_norm import vector_norm
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
+__all__ = ["group_norm", "layer_norm", "normalize", "rms_norm"]
 
 # --- rows: mean 0 and variance 1 in each ---------------------------------------------------------
 
@@ -70,42 +69,94 @@ def _layer_norm(xp, input, weight=None, bias=None, *, axes, eps):
     return result.reshape(shape), mean.reshape(lead), rstd.reshape(lead)
 
 
-def _layer_norm_rule(grads, input, weight, mean, rstd, bias_shape, axes, eps, needs):
-    g = grads[0]
-    if mode.grad:
-        dims = tuple(range(-axes, 0))
-        centred = input - input.mean(dims, True)
-        scale = (centred * centred).mean(dims, True).add(eps).rsqrt()
-        x_hat = centred * scale
-        gw = g if weight is None else g * weight
-        return _composed(g, gw, x_hat, scale, dims, dims, needs)
-    xp = array_module(g._data)
-    width = math.prod(input._data.shape[input._data.ndim - axes:])
-    rows = xp.ascontiguousarray(input._data.reshape(-1, width))
-    flat = g._data.reshape(-1, width)
-    mean, rstd = mean._data.reshape(-1, 1), rstd._data.reshape(-1, 1)
-    dx = dw = db = None
-    if needs[1]:
-        dw = (rstd.T @ (flat * rows) - (rstd * mean).T @ flat).reshape(weight._data.shape)
-    if needs[2]:
-        db = (xp.ones((1, len(flat)), flat.dtype) @ flat).reshape(bias_shape)
-    if needs[0]:
-        gw = flat.copy() if weight is None else flat * weight._data.reshape(-1)
-        dx = _rows_gradient(xp, gw, rows, mean, rstd).reshape(input._data.shape)
-    return [None if each is None else wrap(each) for each in (dx, dw, db)]
+@primitive(promote="exact", name="native_layer_norm_backward",
+           outputs=("grad_input", "grad_weight", "grad_bias"))
+def _layer_norm_backward(xp, grad_output, input, mean, rstd, weight, bias, *, axes, eps,
+                         output_mask):
+    r"""The gradients of $y = \hat x w + b$: see `_rows_gradient`."""
+    width = math.prod(input.shape[input.ndim - axes:])
+    rows = xp.ascontiguousarray(input.reshape(-1, width))
+    flat = grad_output.reshape(-1, width)
+    mean, rstd = mean.reshape(-1, 1), rstd.reshape(-1, 1)
+    dx = dw = db = xp.zeros(0, input.dtype)
+    if output_mask[1]:
+        dw = (rstd.T @ (flat * rows) - (rstd * mean).T @ flat).reshape(weight.shape)
+    if output_mask[2]:
+        db = (xp.ones((1, len(flat)), flat.dtype) @ flat).reshape(bias.shape)
+    if output_mask[0]:
+        gw = flat.copy() if weight is None else flat * weight.reshape(-1)
+        dx = _rows_gradient(xp, gw, rows, mean, rstd).reshape(input.shape)
+    return dx, dw, db
 
 
-def _composed(g, gw, x_hat, scale, dims, outside, needs):
-    r"""The gradients of $y = \hat x w + b$ in Tensor ops: those of x, w and b.
-
-    `dims` are the dimensions that mean and variance go over; those of `outside` are the rest's
-    complement: the engine sums w's and b's gradients to their shapes.
-    """
-    dx = scale * (gw - gw.mean(dims, True) - x_hat * (gw * x_hat).mean(dims, True))
-    return [dx if needs[0] else None, g * x_hat if needs[1] else None, g if needs[2] else None]
+def _layer_norm_rule(grads, input, weight, bias, mean, rstd, axes, eps, needs):
+    return wanted(needs, _layer_norm_backward(
+        grads[0], input, mean.detach(), rstd.detach(), weight, bias, axes=axes, eps=eps,
+        output_mask=needs))
 
 
 joint_derivative(_layer_norm, ("input", "weight", "bias"), _layer_norm_rule)
+
+
+def _layer_norm_second(grads, grad_output, input, weight, axes, eps, output_mask):
+    dims, grads = tuple(range(-axes, 0)), wanted(output_mask, grads)
+    x_hat, scale = standardised(input, dims, eps)
+    by_g, by_x, by_w = second_gradients(grads, grad_output, weight, x_hat, scale, dims)
+    return [by_g, by_x, None, None, by_w, None]
+
+
+joint_derivative(_layer_norm_backward,
+                 ("grad_output", "input", "mean", "rstd", "weight", "bias"), _layer_norm_second)
+
+
+def standardised(input: Any, dims: tuple, eps: float) -> tuple:
+    r"""$\hat x = (x - \mu)\,r$ and $r = 1/\sqrt{\sigma^2 + \epsilon}$ in Tensor ops."""
+    centred = input - input.mean(dims, True)
+    scale = add_number((centred * centred).mean(dims, True), other=eps).rsqrt()
+    return centred * scale, scale
+
+
+def second_gradients(grads, g, weight, x_hat, scale, dims, constant=False):
+    r"""What comes back to $\bar y$, x and w from the gradients $u$ of $\bar x$, $v$ of $\bar w$ and
+    $t$ of $\bar b$, any of which may be missing.
+
+    With $P z = r (z - \overline z - \hat x\,\overline{z \hat x})$, which is its own transpose,
+    $\bar x = P(\bar y w)$ and $\bar w = \sum \bar y \hat x$. So $u$ returns as $P u$; and $P$
+    itself depends on x, through $r$ and $\hat x$, unless the statistics are `constant`.
+    """
+    u, v, t = grads
+    by_g, by_x, by_w = [], [], None
+
+    def project(z: Any) -> Any:
+        return scale * z if constant else scale * (
+            z - z.mean(dims, True) - x_hat * (z * x_hat).mean(dims, True))
+
+    if u is not None:
+        moved, gw = project(u), g if weight is None else g * weight
+        by_w = g * moved
+        by_g.append(moved if weight is None else moved * weight)
+        if not constant:
+            along_g, along_u = (gw * x_hat).mean(dims, True), (u * x_hat).mean(dims, True)
+            both = (gw * u).mean(dims, True) - gw.mean(dims, True) * u.mean(dims, True)
+            by_x.append(-scale * (along_u * project(gw) + along_g * moved
+                                  + scale * x_hat * (both - along_g * along_u)))
+    if v is not None:
+        by_g.append(v * x_hat)
+        by_x.append(project(g * v))
+    if t is not None:
+        by_g.append(t)
+    return _total(by_g), _total(by_x), by_w
+
+
+def _total(terms: list) -> Any:
+    return functools.reduce(operator.add, terms) if terms else None
+
+
+def composed_gradients(g, gw, x_hat, scale, dims, needs):
+    r"""The gradients of $y = \hat x w + b$ in Tensor ops, those of w and b not yet summed; mean and
+    variance go over `dims`."""
+    dx = scale * (gw - gw.mean(dims, True) - x_hat * (gw * x_hat).mean(dims, True))
+    return [dx if needs[0] else None, g * x_hat if needs[1] else None, g if needs[2] else None]
 
 
 @autocasts
@@ -114,7 +165,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     """Mean 0 and variance 1 over the last dimensions, whose sizes are `normalized_shape`."""
     shape = _checked_shape("layer_norm", input, normalized_shape, "[*, {}]")
     _check_parameters(shape, weight=weight, bias=bias)
-    _check_dtypes("LayerNormKernelImpl", input, weight, bias)
+    check_dtypes("LayerNormKernelImpl", input, weight, bias)
     return _layer_norm(input, weight, bias, axes=len(shape), eps=eps)[0]
 
 
@@ -142,7 +193,7 @@ def _check_parameters(shape: tuple, **parameters: Any) -> None:
                                f" {list(shape)}")
 
 
-def _check_dtypes(kernel: str, input: Any, *parameters: Any) -> None:
+def check_dtypes(kernel: str, input: Any, *parameters: Any) -> None:
     """All of one dtype, or a 16-bit input with float32 parameters."""
     own = input.dtype
     found = [each.dtype for each in parameters if each is not None]
@@ -225,28 +276,26 @@ def _group_norm_backward(xp, grad_output, input, weight, mean, rstd, *, groups, 
 
 def _group_norm_rule(grads, input, weight, mean, rstd, groups, eps, needs):
     g, shape = grads[0], input._data.shape
-    if _fused(input, weight):
-        return _wanted(needs, _group_norm_backward(
+    if fits_closed_form(input, weight) and not mode.grad:
+        return wanted(needs, _group_norm_backward(
             g, input, weight, mean, rstd, groups=groups, output_mask=needs))
     along = (shape[1], *[1] * (len(shape) - 2))
     rows = input.reshape(shape[0], groups, math.prod(shape[1:]) // groups)
-    centred = rows - rows.mean(-1, True)
-    scale = (centred * centred).mean(-1, True).add(eps).rsqrt()
-    x_hat = centred * scale
+    x_hat, scale = standardised(rows, (-1,), eps)
     gw = (g if weight is None else g * weight.view(along)).reshape(rows.shape)
     others = [d for d in range(len(shape)) if d != 1]
-    dx, dw, _ = _composed(g.reshape(rows.shape), gw, x_hat, scale, (-1,), (), needs)
+    dx, dw, _ = composed_gradients(g.reshape(rows.shape), gw, x_hat, scale, (-1,), needs)
     return [None if dx is None else dx.reshape(shape),
             None if dw is None else dw.reshape(shape).sum(others),
             g.sum(others) if needs[2] else None]
 
 
-def _fused(input, weight):
-    """Whether the closed form will do: nobody differentiates it, and one dtype holds all of it."""
-    return not mode.grad and (weight is None or weight._data.dtype is input._data.dtype)
+def fits_closed_form(input, weight):
+    """Whether the closed form will do: one dtype holds all of it."""
+    return weight is None or weight._data.dtype is input._data.dtype
 
 
-def _wanted(needs, gradients):
+def wanted(needs, gradients):
     return [gradient if need else None for need, gradient in zip(needs, gradients, strict=True)]
 
 
@@ -277,173 +326,8 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
                 f"Expected {name} to be a vector of size equal to the number of channels in input, "
                 f"but got {name} of shape {list(tensor._data.shape)} and input of shape "
                 f"{list(shape)}")
-    _check_dtypes("GroupNormKernelImpl", input, weight, bias)
+    check_dtypes("GroupNormKernelImpl", input, weight, bias)
     return _group_norm(input, weight, bias, groups=num_groups, eps=eps)[0]
-
-
-# --- batch_norm ----------------------------------------------------------------------------------
-
-@primitive(name="native_batch_norm", outputs=("result", "mean", "rstd", "variance"))
-def _batch_norm(xp, input, weight=None, bias=None, running_mean=None, running_var=None, *,
-                training, eps):
-    r"""$y = \frac{x - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}\,w_c + b_c$ for each channel c, with the
-    batch's own mean and variance in training, else the running ones."""
-    along = (-1, *[1] * (input.ndim - 2))
-    mean, variance = _moments(xp, input) if training else (running_mean, running_var)
-    rstd = (1 / xp.sqrt(variance + variance.dtype.type(eps))).astype(input.dtype, copy=False)
-    slope = rstd if weight is None else rstd * weight
-    offset = -mean * slope if bias is None else bias - mean * slope
-    result = input * slope.reshape(along)
-    result += offset.reshape(along)
-    return result, mean, rstd, variance
-
-
-_EXACT = 1 << 14  # up to so many elements sums in float64, which torch always takes, cost nothing
-
-
-def _moments(xp, input):
-    """Mean and variance of each channel."""
-    images = input.astype("d") if input.size <= _EXACT and input.dtype.char == "f" else input
-    images = _as_images(xp, images)
-    count = input.dtype.type(input.size // input.shape[1])
-    mean = _channel_sums(xp, images) / count
-    centred = images - mean[:, None]
-    variance = _channel_dots(xp, centred, centred) / count
-    return mean.astype(input.dtype, copy=False), variance.astype(input.dtype, copy=False)
-
-
-def _as_images(xp, array):
-    """(N, C, positions)."""
-    return xp.ascontiguousarray(array).reshape(*array.shape[:2], math.prod(array.shape[2:]))
-
-
-def _channel_sums(xp, images):
-    """The sum of each channel over all samples and positions."""
-    if images.shape[2] == 1:  # a product with ones is BLAS's work
-        return xp.ones(len(images), images.dtype) @ images[:, :, 0]
-    return row_sums(xp, images).sum(axis=0)[:, 0]
-
-
-def _channel_dots(xp, a, b):
-    """The sum of a b of each channel."""
-    if a.shape[2] == 1:
-        return _channel_sums(xp, a * b)
-    return dots_along(xp, a, b, 2).sum(axis=0)[:, 0]
-
-
-@primitive(name="native_batch_norm_backward", outputs=("grad_input", "grad_weight", "grad_bias"))
-def _batch_norm_backward(xp, grad_output, input, weight, mean, rstd, *, training, output_mask):
-    r"""$\bar x = \frac w\sigma(\bar y - \tfrac1n\sum\bar y - \tfrac1n\hat x\sum\bar y\hat x)$ for
-    each channel; in evaluation only its first term."""
-    g, x = _as_images(xp, grad_output), _as_images(xp, input)
-    slope = (rstd if weight is None else rstd * weight)[:, None]
-    dx = dw = db = xp.zeros(0, input.dtype)
-    sums = _channel_sums(xp, g)
-    if output_mask[2]:
-        db = sums
-    if output_mask[1] or training:
-        dx = x - mean[:, None]
-        dots = _channel_dots(xp, g, dx)
-        dw = dots * rstd
-    if output_mask[0] and training:
-        count = input.dtype.type(input.size // input.shape[1])
-        dx *= slope * (-dots * rstd * rstd / count)[:, None]
-        dx -= slope * (sums / count)[:, None]
-        dx += g * slope
-    elif output_mask[0]:
-        dx = g * slope
-    return dx.reshape(input.shape) if output_mask[0] else dx, dw, db
-
-
-def _batch_norm_rule(grads, input, weight, running_mean, running_var, mean, rstd, training, eps,
-                     needs):
-    g, ndim = grads[0], input._data.ndim
-    axes, along = tuple([d for d in range(ndim) if d != 1]), (-1, *[1] * (ndim - 2))
-    if _fused(input, weight) and rstd._data.dtype is input._data.dtype:
-        if not training:
-            mean = running_mean.to(input.dtype)
-        return _wanted(needs, _batch_norm_backward(
-            g, input, weight, mean, rstd, training=training, output_mask=needs))
-    if training:
-        centred = input - input.mean(axes, True)
-        scale = (centred * centred).mean(axes, True).add(eps).rsqrt()
-    else:
-        centred = input - running_mean.view(along)
-        scale = running_var.add(eps).rsqrt().view(along)
-    x_hat = centred * scale
-    gw = g if weight is None else g * weight.view(along)
-    dx, dw, _ = _composed(g, gw, x_hat, scale, axes, (), needs)
-    if dx is not None and not training:
-        dx = gw * scale
-    return [dx, None if dw is None else dw.sum(axes), g.sum(axes) if needs[2] else None]
-
-
-joint_derivative(_batch_norm, ("input", "weight", "bias"), _batch_norm_rule)
-
-
-def batch_norm(input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
-               bias: Any = None, training: bool = False, momentum: float = 0.1,
-               eps: float = 1e-5) -> Any:
-    """Mean 0 and variance 1 for each channel (dimension 1) over all else.
-
-    In training the running statistics move towards the batch's by `momentum`, in place.
-    """
-    shape = input._data.shape
-    count = math.prod((*shape[:1], *shape[2:]))
-    if training and count == 1:
-        raise ValueError("Expected more than 1 value per channel when training, got input size "
-                         f"{input.size()}")
-    if eps < 0 or training and eps == 0:
-        least, when = ("positive", " during training") if training else ("non-negative", "")
-        raise ValueError(f"batch_norm eps must be {least}{when}, but got {eps}")
-    if not input._data.size:
-        result = input.clone()
-        result = result if weight is None else result * weight[0]
-        return result if bias is None else result + bias[0]
-    if len(shape) < 2:
-        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
-    for name, tensor in (("running_mean", running_mean), ("running_var", running_var),
-                         ("weight", weight), ("bias", bias)):
-        if tensor is None:
-            if name.startswith("running") and not training:
-                raise RuntimeError(f"{name} must be defined in evaluation mode")
-        elif tensor._data.size != shape[1]:
-            raise RuntimeError(f"{name} should contain {shape[1]} elements not "
-                               f"{tensor._data.size}")
-    _check_dtypes("batch_norm", input)  # before the parameters' dtypes, only here
-    _check_dtypes("batch_norm", input, weight, bias, running_mean, running_var)
-    running = (None, None) if training else (running_mean, running_var)
-    result, mean, _, variance = _batch_norm(input, weight, bias, *running, training=training,
-                                            eps=eps)
-    if training and running_mean is not None:
-        _move_towards(running_mean, mean._data, momentum)
-        _move_towards(running_var, variance._data * (count / (count - 1)), momentum)
-    return result
-
-
-def _move_towards(running: Any, found: Any, momentum: float) -> None:
-    running = running.detach()
-    running.copy_(running * (1 - momentum) + wrap(found * found.dtype.type(momentum)))
-
-
-def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
-                  weight: Any = None, bias: Any = None, use_input_stats: bool = True,
-                  momentum: float = 0.1, eps: float = 1e-5) -> Any:
-    """`batch_norm` of each sample on its own: the samples' channels become channels of one."""
-    batch, channels, *rest = input._data.shape
-    if use_input_stats and math.prod(rest) == 1:
-        raise ValueError("Expected more than 1 spatial element when training, got input size "
-                         f"{input.size()}")
-    means, variances, weights, biases = (
-        None if each is None else each.repeat(batch)
-        for each in (running_mean, running_var, weight, bias))
-    result = batch_norm(input.contiguous().view(1, batch * channels, *rest), means, variances,
-                        weights, biases, use_input_stats, momentum, eps)
-    each: Any
-    for running, each in ((running_mean, means), (running_var, variances)):
-        if running is not None and use_input_stats:
-            running.detach().copy_(each.view(batch, channels).mean(0))
-    return result.view(input._data.shape)
 
 
 @takes_out(casts=True)

@@ -17,6 +17,7 @@ from ..device import array_module, special
 from ..inplace import inplace
 from ..out import takes_out
 from ..primitive import derivative, primitive
+from .arithmetic import mul_number
 from .choosing import sign
 from .error_function import erf_array, erfc_array
 from .no_derivative import declared_missing
@@ -37,7 +38,7 @@ def sqrt(xp, input):
     return xp.sqrt(input)
 
 
-derivative(sqrt, input=lambda g, result: g / (2 * result.conj()))
+derivative(sqrt, input=lambda g, result: g / mul_number(result.conj(), other=2))
 
 
 @autocasts
@@ -47,7 +48,7 @@ def rsqrt(xp, input):
     return xp.divide(1, xp.sqrt(input), dtype=input.dtype)
 
 
-derivative(rsqrt, input=lambda g, result: -0.5 * g * result.pow(3).conj())
+derivative(rsqrt, input=lambda g, result: mul_number(g, other=-0.5) * result.pow(3).conj())
 
 
 @autocasts

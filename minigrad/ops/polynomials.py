@@ -60,23 +60,74 @@ def degrees(xp: Any, n: Any) -> Any:
     return xp.where(fits, xp.trunc(xp.where(fits, n, 0)), -1).astype(xp.int64)
 
 
-def by_recurrence(xp: Any, n: Any, first: Any, step: Callable) -> Any:
-    """$p_n$ from $p_0 = 1$, $p_1$ = `first` and $p_{k+1}$ = `step(k, p_k, p_{k-1})`; 0 for n < 0.
+class Recurrence(NamedTuple):
+    """$p_{k+1} = (s_k p_k - w_k p_{k-1}) / d_k$ with $s_k$ = `slope(k, x)`, $w_k$ = `weight(k)` and
+    $d_k$ = `divisor(k)`; x may be a number or an array."""
 
-    An element is done at its own degree, or when it has become nan.
+    slope: Callable
+    weight: Callable
+    divisor: Callable | None = None
+
+
+_FEW = 4  # so many elements are better off one by one, as Python's numbers
+
+
+def by_recurrence(xp: Any, n: Any, x: Any, first: Any, terms: Recurrence) -> Any:
+    """$p_n(x)$ from $p_0 = 1$, $p_1$ = `first` and the recurrence; 0 for n < 0.
+
+    An element is done at its own degree, or when it has become nan. Those that are done are put
+    aside whenever k has doubled: torch lets degrees of millions run, and few elements get there.
     """
-    n, first = xp.broadcast_arrays(n, first)
-    before, last = xp.ones_like(first), first
-    k = 1
-    while True:
-        open_ = (n > k) & ~xp.isnan(last)
-        if not open_.any():
+    n, x, first = xp.broadcast_arrays(n, x, first)
+    number = first.dtype.type
+    result = xp.where(n > 0, first, xp.where(n == 0, number(1), number(0))).reshape(-1)
+    places = xp.flatnonzero(n > 1)
+    n, shape, x, last = n.reshape(-1)[places], n.shape, x.reshape(-1)[places], result[places]
+    before = xp.ones_like(last)
+    start = 1
+    while len(places):
+        if len(places) <= _FEW and last.dtype == np.float64:
+            for i, place in enumerate(places.tolist()):
+                result[place] = _alone(terms, start, int(n[i]), float(x[i]), float(before[i]),
+                                       float(last[i]))
             break
-        following = step(k, last, before)
-        before, last = xp.where(open_, last, before), xp.where(open_, following, last)
-        k += 1
-    one = first.dtype.type(1)
-    return xp.where(n > 0, last, xp.where(n == 0, one, first.dtype.type(0)))
+        for k in range(start, 2 * start):
+            open_ = (n > k) & ~xp.isnan(last)
+            if not open_.any():
+                break
+            following = fused(xp, terms.slope(k, x), last, terms.weight(k) * before)
+            if terms.divisor is not None:
+                following = following / terms.divisor(k)
+            before, last = xp.where(open_, last, before), xp.where(open_, following, last)
+        start *= 2
+        result[places] = last
+        left = (n > start) & ~xp.isnan(last)
+        places, n, x, before, last = (each[left] for each in (places, n, x, before, last))
+    return result.reshape(shape)
+
+
+def _alone(terms: Recurrence, start: int, n: int, x: float, before: float, last: float) -> float:
+    """The recurrence of one float64 from `start` on: the steps of `fused`, written out."""
+    slope, weight, divisor = terms
+    for k in range(start, n):
+        a, c = slope(k, x), weight(k) * before
+        product = a * last
+        scaled = a * 134217729.0
+        a_high = scaled - (scaled - a)
+        a_low = a - a_high
+        scaled = last * 134217729.0
+        high = scaled - (scaled - last)
+        low = last - high
+        difference = product - c
+        lost = difference - product
+        error = ((a_high * high - product) + a_high * low + a_low * high) + a_low * low
+        error += (product - (difference - lost)) - (c + lost)
+        before, last = last, difference + error if error - error == 0 else difference
+        if divisor is not None:
+            last /= divisor(k)
+        if last != last:
+            break
+    return last
 
 
 # --- Chebyshev's ---------------------------------------------------------------------------------
@@ -111,9 +162,8 @@ def _chebyshev(xp, kind, x, n, recurrence_up_to):
     n, x = xp.broadcast_arrays(degrees(xp, n), x)
     inside = (xp.abs(x) < 1) & (n > recurrence_up_to)
     edge = (xp.abs(x) == 1) & (n >= 0)
-    double = x + x
-    result = by_recurrence(xp, xp.where(inside | edge, 0, n), kind.first(double),
-                           lambda k, last, before: fused(xp, double, last, before))
+    result = by_recurrence(xp, xp.where(inside | edge, 0, n), x, kind.first(x + x),
+                           Recurrence(lambda k, x: x + x, lambda k: 1))
     number = x.dtype.type
     angle = rounded(xp.arccos, xp.where(inside, x, number(0)))
     closed = kind.closed(functools.partial(rounded, xp.cos), functools.partial(rounded, xp.sin),
@@ -153,27 +203,28 @@ chebyshev_polynomial_w, shifted_chebyshev_polynomial_w = _chebyshev_pair("w")
 
 # --- Hermite's, Laguerre's, Legendre's -----------------------------------------------------------
 
-def _hermite(xp, n, first, step):
+def _hermite(xp, n, x, first, terms):
     """Beyond degree 512 (128 in float32) torch gives nan."""
     n = degrees(xp, n)
     too_high = n > (128 if first.dtype == np.float32 else 512)
-    result = by_recurrence(xp, xp.where(too_high, 0, n), first, step)
+    result = by_recurrence(xp, xp.where(too_high, 0, n), x, first, terms)
     return xp.where(too_high, first.dtype.type(np.nan), result)
 
 
+_H = Recurrence(lambda k, x: x + x, lambda k: 2 * k)
+_HE = Recurrence(lambda k, x: x, lambda k: k)
+_L = Recurrence(lambda k, x: 2 * k + (1 - x), lambda k: k, lambda k: k + 1)
+_P = Recurrence(lambda k, x: (2 * k + 1) * x, lambda k: k, lambda k: k + 1)
+
 hermite_polynomial_h = _polynomial(
     "hermite_polynomial_h", "Physicists': $H_{k+1} = 2x H_k - 2k H_{k-1}$.",
-    lambda xp, x, n: _hermite(xp, n, x + x, lambda k, last, before: fused(
-        xp, x + x, last, 2 * k * before)))
+    lambda xp, x, n: _hermite(xp, n, x, x + x, _H))
 hermite_polynomial_he = _polynomial(
     "hermite_polynomial_he", r"Probabilists': $He_{k+1} = x\,He_k - k\,He_{k-1}$.",
-    lambda xp, x, n: _hermite(xp, n, x, lambda k, last, before: fused(
-        xp, x, last, k * before)))
+    lambda xp, x, n: _hermite(xp, n, x, x, _HE))
 laguerre_polynomial_l = _polynomial(
     "laguerre_polynomial_l", "$(k+1) L_{k+1} = (2k + 1 - x) L_k - k L_{k-1}$.",
-    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), 1 - x, lambda k, last, before: fused(
-        xp, 2 * k + (1 - x), last, k * before) / (k + 1)))
+    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), x, 1 - x, _L))
 legendre_polynomial_p = _polynomial(
     "legendre_polynomial_p", "$(k+1) P_{k+1} = (2k + 1) x P_k - k P_{k-1}$.",
-    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), x, lambda k, last, before: fused(
-        xp, (2 * k + 1) * x, last, k * before) / (k + 1)))
+    lambda xp, x, n: by_recurrence(xp, degrees(xp, n), x, x, _P))

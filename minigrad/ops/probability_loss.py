@@ -12,9 +12,9 @@ from ..autocast_rules import autocasts
 from ..core import TensorBase
 from ..primitive import derivative, primitive
 from .activation import logsigmoid
-from .arithmetic import mul_number
+from .arithmetic import add_number, mul_number
 from .loss import add_double, reduce_loss, reduced, reduction_name, share
-from .pointwise import xlogy
+from .pointwise import logit, xlogy
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "gaussian_nll_loss", "kl_div",
@@ -64,8 +64,8 @@ derivative(_slope,
 derivative(_binary_cross_entropy,
     input=lambda g, input, target, weight, reduction: _slope(
         g, input, target, weight, reduction=reduction),
-    target=lambda g, input, weight, input_shape, reduction: _weigh(
-        share(g, input_shape, reduction), weight) * ((1 - input).log() - input.log()))
+    target=lambda g, input, weight, input_shape, reduction: share(
+        _weigh(-logit(input) * g, weight), input_shape, reduction))
 
 
 @autocasts
@@ -111,19 +111,19 @@ def _binary_cross_entropy_with_logits(xp, input, target, weight=None, pos_weight
 
 def _logits_rule(g, input, target, weight, pos_weight, input_shape, reduction):
     if pos_weight is None:
-        slope = input.sigmoid() - target
+        slope = (input.sigmoid() - target) * g
     else:
         positive = pos_weight * target
-        slope = (positive + 1 - target) * input.sigmoid() - positive
-    return slope * _weigh(share(g, input_shape, reduction), weight)
+        slope = ((add_number(positive, other=1) - target) * input.sigmoid() - positive) * g
+    return share(_weigh(slope, weight), input_shape, reduction)
 
 
 def _logits_target_rule(g, input, weight, pos_weight, input_shape, reduction):
     if pos_weight is None:
-        slope = -input
+        slope = -input * g
     else:
-        slope = logsigmoid(-input) - pos_weight * logsigmoid(input)
-    return slope * _weigh(share(g, input_shape, reduction), weight)
+        slope = (logsigmoid(-input) - logsigmoid(input) * pos_weight) * g
+    return share(_weigh(slope, weight), input_shape, reduction)
 
 
 derivative(_binary_cross_entropy_with_logits, input=_logits_rule, target=_logits_target_rule)
@@ -154,9 +154,11 @@ def kl_div(input: Any, target: Any, size_average: bool | None = None, reduce: bo
                       "the KL div math definition.'mean' will be changed to behave the same as "
                       "'batchmean' in the next major release.", stacklevel=2)
     if log_target:
-        loss = target.exp() * (target - input)
+        difference = target - input  # before exp: as torch records them
+        loss = target.exp() * difference
     else:
-        loss = xlogy(target, target) - target * input
+        product = target * input  # before xlogy: as torch records them
+        loss = xlogy(target, target) - product
     loss = reduce_loss(loss, name)
     return loss / input._data.shape[0] if batchmean and input._data.ndim else loss
 
@@ -168,12 +170,13 @@ def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool
     r"""$e^x - yx$ for the logarithm $x$ of a rate; else $x - y\ln(x + \epsilon)$."""
     reduction = reduction_name(size_average, reduce, reduction)
     if log_input:
-        loss = input.exp() - target * input
+        product = target * input  # before exp: as torch records them
+        loss = input.exp() - product
     else:
         loss = input - target * add_double(input, eps).log()
     if full:
-        stirling = target * target.log() - target + mul_number(
-            mul_number(target, other=2 * math.pi).log(), other=0.5)
+        rest = mul_number(mul_number(target, other=2 * math.pi).log(), other=0.5)
+        stirling = target * target.log() - target + rest
         loss = loss + stirling.masked_fill(target <= 1, 0)
     return reduce_loss(loss, reduction)
 

@@ -13,11 +13,13 @@ from .. import dtypes
 from ..autocast_rules import autocasts
 from ..out import castable, takes_out
 from ..primitive import derivative, no_kernel, primitive
+from .arithmetic import div_number
 from .dims import wrap_dim, wrap_dims
+from .views import sizes_of
 
 __all__ = [
     "all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "std",
-    "std_mean", "sum", "var", "var_mean"]
+    "std_mean", "sum", "sum_to_size", "var", "var_mean"]
 
 # --- sum and mean --------------------------------------------------------------------------------
 
@@ -54,10 +56,15 @@ def sum_over(xp, array, dims, keepdims):
 
 def spread(reduced: Any, shape: tuple, dims: tuple, keepdim: bool) -> Any:
     """A reduced gradient over the shape it was reduced from."""
-    if not keepdim:
-        for dim in sorted(dims):
-            reduced = reduced.unsqueeze(dim)
-    return reduced.expand(shape)
+    return kept(reduced, dims, keepdim).expand(shape)
+
+
+def kept(reduced: Any, dims: Any, keepdim: bool) -> Any:
+    """A reduced gradient with the dimensions of size 1 that it would have with `keepdim`; without
+    `dims` all were reduced, and a single number needs none."""
+    for dim in () if keepdim or dims is None else sorted(dims):
+        reduced = reduced.unsqueeze(dim)
+    return reduced
 
 
 def summable(input: Any, dtype: Any) -> Any:
@@ -78,6 +85,22 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     return _sum_dims(input, dim=dims, keepdim=keepdim)
 
 
+def sum_to_size(input: Any, *size: Any) -> Any:
+    """Sum the dimensions that broadcasting would have repeated: the transpose of `expand`."""
+    wanted, shape = sizes_of(size), input._data.shape
+    new = len(shape) - len(wanted)
+    fits = new >= 0 and builtins.all(
+        n in (1, own) for n, own in zip(wanted, shape[new:], strict=True))
+    if not fits:
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+    dims = [i for i in builtins.range(len(shape))
+            if i < new or wanted[i - new] == 1 and shape[i] != 1]
+    if not wanted:
+        return input.sum()
+    summed = input.sum(dims, keepdim=True) if dims else input
+    return summed.view(wanted) if new else summed
+
+
 def reduced_dims(dim: Any, input: Any) -> tuple[int, ...]:
     """The dims to reduce: all for None and for an empty list; none exist in a 0-d tensor."""
     ndim = input._data.ndim
@@ -91,8 +114,8 @@ def _mean_all(xp, input):
     return xp.divide(input.sum(), input.dtype.type(input.size))
 
 
-derivative(_mean_all, input=lambda g, input_shape: (
-    g.expand(input_shape) / (_count(input_shape) or 1)))
+derivative(_mean_all, input=lambda g, input_shape: div_number(
+    g.expand(input_shape), other=_count(input_shape) or 1))
 
 
 @primitive(name="mean", overload=1, lies="rows")
@@ -102,8 +125,8 @@ def _mean_dims(xp, input, *, dim, keepdim):
     return xp.divide(total, input.dtype.type(_count([input.shape[d] for d in dim])))
 
 
-derivative(_mean_dims, input=lambda g, input_shape, dim, keepdim: spread(
-    g, input_shape, dim, keepdim) / (_count([input_shape[d] for d in dim]) or 1))
+derivative(_mean_dims, input=lambda g, input_shape, dim, keepdim: div_number(
+    spread(g, input_shape, dim, keepdim), other=_count([input_shape[d] for d in dim]) or 1))
 
 
 def _count(sizes: Any) -> int:

@@ -18,7 +18,7 @@ from ..out import refusal, takes_out
 from ..primitive import derivative, primitive
 from .dims import wrap_dim
 from .indexing import add_rows
-from .parts import narrow, slice_
+from .parts import narrow, slice_, slice_backward
 from .scatter_checks import check_index, check_rows, check_scatter
 
 __all__ = [
@@ -456,8 +456,8 @@ def _narrow_copy(xp, input, *, dim, start, length):
     return input[(slice(None),) * dim + (slice(start, start + length),)].copy()
 
 
-derivative(_narrow_copy, input=lambda g, input_shape, dim, start, length: _slice_scatter(
-    g.new_zeros(input_shape), g, dim=dim, start=start, end=start + length, step=1))
+derivative(_narrow_copy, input=lambda g, input_shape, dim, start, length: slice_backward(
+    g, shape=input_shape, dim=dim, start=start, end=start + length, step=1))
 
 
 @takes_out(words="Expected self.dtype() == output.dtype() to be true, but got false.  (Could this "

@@ -13,7 +13,7 @@ from ..strides import as_operands_lie
 from .convert import tolist
 from .dims import wrap_dim, wrap_dims
 from .joining import cat, stack
-from .parts import slice_
+from .parts import diagonal_backward, slice_
 from .views import expand, flatten, unsqueeze
 
 __all__ = [
@@ -351,8 +351,8 @@ def _diagonal_copy(xp, input, *, offset):
     return input.diagonal(offset).copy()
 
 
-derivative(_diagonal_copy, input=lambda g, input_shape, offset: g.new_zeros(
-    input_shape).diagonal_scatter(g, offset))
+derivative(_diagonal_copy, input=lambda g, input_shape, offset: diagonal_backward(
+    g, shape=input_shape, offset=offset, dim1=0, dim2=1))
 
 
 def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
@@ -387,13 +387,21 @@ def _repeat(xp, input, *, repeats):
 
 
 def _folded(g: Any, input_shape: tuple, repeats: tuple) -> Any:
-    """Each dimension as (copies, own size), then the copies summed."""
-    own = (1,) * (len(repeats) - len(input_shape)) + tuple(input_shape)
-    pairs = [n for pair in zip(repeats, own, strict=True) for n in pair]
-    if not pairs:
-        return g
-    summed = g.reshape(pairs).sum(tuple(builtins.range(0, len(pairs), 2)))
-    return summed.reshape(input_shape)
+    """The copies along new dimensions are summed, then those along each old one, which is cut into
+    (copies, own size) for that."""
+    if 0 in repeats:
+        return g.new_zeros(input_shape)
+    new = len(repeats) - len(input_shape)
+    for _ in builtins.range(new):
+        g = g.sum(0)
+    sizes: list[int] = []
+    copies: list[int] = []
+    for times, size in zip(repeats[new:], input_shape, strict=True):
+        if times != 1:
+            copies.append(len(sizes))
+            sizes.append(times)
+        sizes.append(size)
+    return g.reshape(sizes).sum(copies) if copies else g
 
 
 derivative(_repeat, input=_folded)

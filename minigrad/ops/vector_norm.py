@@ -11,7 +11,7 @@ from .. import dtypes
 from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, primitive
-from .reduction import reduced_dims, spread
+from .reduction import kept, reduced_dims
 
 __all__ = ["dist", "vector_norm"]
 
@@ -36,27 +36,26 @@ norm_over = primitive(  # what torch's C++ calls
     _vector_norm.op.kernel, name="norm", overload=1, lies="rows")
 norm_of_all = primitive(_vector_norm.op.kernel, name="norm", lies="rows")
 for _op in (_vector_norm, norm_over, norm_of_all):
-    derivative(_op, input=lambda g, input, result, input_shape, ord, dim, keepdim: _norm_rule(
-        spread(g, input_shape, dim, keepdim), input, spread(result, input_shape, dim, keepdim),
-        ord, dim))
+    derivative(_op, input=lambda g, input, result, ord, dim, keepdim: _norm_rule(
+        kept(g, dim, keepdim), input, kept(result, dim, keepdim), ord, dim))
 
 
 def _norm_rule(g, input, norm, p, dim):
     if p == 0:
         return None
     if p == 1:
-        return g * input.sgn()
+        return input.sgn() * g
     if p == 2:
         return g * (input / norm).masked_fill(norm == 0, 0)
     if builtins.abs(p) == math.inf:
         mask = input.abs() == norm
-        return g * input.sgn() * (mask / mask.sum(dim, dim is not None))
+        return input.sgn() * (g / mask.sum(dim, dim is not None) * mask)
     if p < 1:
         return (input.sgn() * input.abs().pow(p - 1).masked_fill(input == 0, 0)) * g \
             * norm.pow(1 - p)
-    share = (g / norm.pow(p - 1)).masked_fill(norm == 0, 0)
-    return share * (input.sgn() * input.abs().pow(p - 1) if p < 2 else
-                    input * input.abs().pow(p - 2))  # whose own derivative at 0 is finite
+    scaled = input.sgn() * input.abs().pow(p - 1) if p < 2 else (
+        input * input.abs().pow(p - 2))  # whose own derivative at 0 is finite
+    return scaled * (g / norm.pow(p - 1)).masked_fill(norm == 0, 0)
 
 
 @autocasts
@@ -77,7 +76,8 @@ def vector_norm(input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False
                                "tensor because the operation does not have an identity")
     if dtype is not None and input._data.dtype in dtypes.HALF_TYPES:
         input = input.to(dtype)  # else the result would be rounded to 16 bits
-    return _vector_norm(input, ord=ord, dim=dims, keepdim=keepdim, dtype=dtype)
+    return _vector_norm(input, ord=ord, dim=None if dim in (None, (), []) else dims,
+                        keepdim=keepdim, dtype=dtype)
 
 
 def _require_norm(input: Any, ord: Any, dtype: Any) -> None:

@@ -25,7 +25,7 @@ __all__ = [
     "view_", "reshape", "view_as", "reshape_as", "flatten", "unflatten", "ravel", "transpose",
     "swapaxes", "swapdims", "t", "numpy_T", "mT", "H", "adjoint", "permute", "movedim", "moveaxis",
     "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to", "broadcast_tensors",
-    "broadcast_shapes", "alias", "sum_to_size"]
+    "broadcast_shapes", "alias"]
 
 
 def sizes_of(sizes: tuple) -> tuple[int, ...]:
@@ -309,8 +309,18 @@ def _squeeze_dims(xp, input, *, dim):
     return _squeezed(xp, input, dim)
 
 
-for _op in (_squeeze_all, _squeeze_dim, _squeeze_dims):
-    derivative(_op, input=lambda g, input_shape: g.reshape(input_shape))
+def _unsqueezed(g: Any, shape: tuple, dims: Any) -> Any:
+    """`g` with those of `dims` again that are of size 1 in `shape`."""
+    for dim in sorted(dims):
+        if shape and shape[dim] == 1:
+            g = g.unsqueeze(dim)
+    return g
+
+
+derivative(_squeeze_all, input=lambda g, input_shape: _unsqueezed(
+    g, input_shape, builtins.range(len(input_shape))))
+derivative(_squeeze_dim, input=lambda g, input_shape, dim: _unsqueezed(g, input_shape, (dim,)))
+derivative(_squeeze_dims, input=lambda g, input_shape, dim: _unsqueezed(g, input_shape, dim))
 
 
 def squeeze(input: Any, dim: Any = None) -> Any:
@@ -417,22 +427,6 @@ def broadcast_tensors(*tensors: Any) -> tuple:
     size = broadcast_shapes(*[each._data.shape for each in tensors])
     return tuple([each if each._data.shape == tuple(size) else expand(each, size)
                   for each in tensors])
-
-
-def sum_to_size(input: Any, *size: Any) -> Any:
-    """Sum the dimensions that broadcasting would have repeated: the transpose of `expand`."""
-    wanted, shape = sizes_of(size), input._data.shape
-    new = len(shape) - len(wanted)
-    fits = new >= 0 and builtins.all(
-        n in (1, own) for n, own in zip(wanted, shape[new:], strict=True))
-    if not fits:
-        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
-    dims = [i for i in builtins.range(len(shape))
-            if i < new or wanted[i - new] == 1 and shape[i] != 1]
-    if not wanted:
-        return input.sum()
-    summed = input.sum(dims, keepdim=True) if dims else input
-    return view_(summed, wanted) if new else summed
 
 
 @view
