@@ -416,4 +416,7 @@ derivative(_logsumexp, input=lambda g, input, result, input_shape, dim, keepdim:
     "logsumexp(): Expected floating point type for result tensor, but got: {wanted}"))
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     r"""$\ln\sum_i e^{a_i}$ over `dim`, without overflow."""
+    if dim in ((), []) and not keepdim and input._data.ndim and input._data.size:
+        raise RuntimeError(  # so it is in torch, where no dims are all dims everywhere else
+            f"output with shape [] doesn't match the broadcast shape {[1] * input._data.ndim}")
     return _logsumexp(input, dim=reduced_dims(dim, input), keepdim=keepdim)

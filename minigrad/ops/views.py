@@ -355,7 +355,7 @@ def _expand(xp, input, *, size):
     strides: list[int] = list(input.strides)
     shape = list(input.shape)
     for _ in builtins.range(new):
-        strides.insert(0, shape[0] * strides[0] if shape else input.dtype.itemsize)
+        strides.insert(0, shape[0] * strides[0] if input.ndim else 0)
         shape.insert(0, 1)
     strides = [s if n == wanted else 0
                for n, wanted, s in zip(shape, size, strides, strict=True)]
