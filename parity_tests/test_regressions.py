@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from parity_tests.harness import check, check_error, program
+from parity_tests.traces import attempt, traced
 
 # --- errors of other engines ---------------------------------------------------------------------
 
@@ -216,3 +217,106 @@ def test_a_slope_that_is_constant_has_a_derivative_of_zero(name):
         return slope.grad_fn.name(), sources[1], lib.autograd.grad(slope.sum(), x)[0]
 
     program(fn)
+
+
+def _stale(torch, say, shape):
+    """A view that is one of several outputs, whose base has been written since."""
+    base = say.leaf(np.ones((2, *shape)).tolist()) * 1
+    first, _ = base.unbind()
+    base.add_(1)
+    return first
+
+
+@pytest.mark.parametrize("call", [
+    lambda torch, x: torch.cat([x, x]), lambda torch, x: torch.stack([x, torch.ones(7)]),
+    lambda torch, x: x.select(0, 9), lambda torch, x: x[9:].unfold(0, 9, 1),
+    lambda torch, x: x.sum(7), lambda torch, x: x.softmax(7), lambda torch, x: x.permute(5),
+    lambda torch, x: x.view(99), lambda torch, x: x + torch.ones(7), lambda torch, x: x[:],
+    lambda torch, x: x.index_select(0, torch.tensor([9])), lambda torch, x: x.expand(99, 99),
+], ids=range(12))
+@pytest.mark.parametrize("shape", [(), (3,)], ids=str)
+@traced
+def test_a_stale_view_is_the_first_complaint(torch, say, call, shape):
+    say(attempt(call, torch, _stale(torch, say, shape)))
+
+
+@traced
+def test_a_view_of_a_detached_base_keeps_a_history_that_leads_nowhere(torch, say):
+    base = say.leaf([[1.0, 2.0], [3.0, 4.0]]) * 1
+    view = base.diagonal()
+    base.detach_()
+    with torch.no_grad():
+        view.add_(1)
+    say(view.requires_grad, view.grad_fn.name(), view.grad_fn.next_functions)
+
+
+@pytest.mark.parametrize("name", ["mul", "div", "mv", "dot", "pow", "atan2", "hypot"])
+@traced
+def test_of_two_overwritten_tensors_the_first_by_name_is_named(torch, say, name):
+    a = say.leaf([[1.0, 2.0, 3.0]]) * 1
+    a = a.view(3) if name == "dot" else a
+    b = say.leaf([1.0, 2.0, 3.0]) + 0
+    y = getattr(torch, name)(a, b)
+    a.add_(1), b.add_(1)
+    say(attempt(lambda: y.sum().backward()))
+
+
+@traced
+def test_a_detached_tensor_is_refused_before_an_overwritten_one(torch, say):
+    x = say.leaf([1.0, 2.0]) * 1
+    y = x * x
+    x.detach_().add_(1)
+    say(attempt(lambda: y.sum().backward()))
+
+
+@pytest.mark.parametrize("asks_again", [False, True])
+@traced
+def test_who_made_an_overwritten_slice(torch, say, asks_again):
+    """torch names the view's own node as long as that is there."""
+    base = say.leaf([1.0, 2.0]) * 1
+    view = base[:1].tanh_()
+    view.detach().add_(1)
+    if asks_again:
+        say(view.grad_fn.name())  # the old node is gone
+    say(attempt(lambda: base.sum().backward()))
+
+
+@traced
+def test_writing_where_elements_overlap(torch, say):
+    def twice():
+        return torch.ones(1, 3).expand(2, 3)
+
+    say(attempt(lambda: twice().fill_(2)), attempt(lambda: twice().zero_()))
+    say(attempt(lambda: twice().fill_(torch.tensor(2.0))), attempt(lambda: twice().clamp_(0, 1)))
+    x = torch.ones(3)
+    say(attempt(lambda: x.fill_(x[0])), attempt(lambda: x.expand(2, 3)[:1].copy_(x)))
+    wide = twice()
+    say(attempt(lambda: wide.copy_(wide)), attempt(lambda: wide.copy_(wide.view(2, 3))))
+    say(wide._version)
+    point = torch.tensor(2.0)
+    say(attempt(lambda: point.view(1, 1)[:1].copy_(point.expand(1, 1))))
+
+
+@pytest.mark.parametrize("shape, dim, index", [
+    ((0,), 0, [0]), ((2, 0), 1, [0]), ((0, 2), 1, [3]), ((0, 2), 0, [0]), ((2, 3), 1, [5]),
+    ((2, 3), 1, [0, -1, 7]), ((2, 3), 0, [5]), ((2, 3, 4), 2, [9]), ((2, 3, 4), 1, [9])], ids=str)
+@traced
+def test_index_select_out_of_range(torch, say, shape, dim, index):
+    say(attempt(lambda: torch.zeros(shape).index_select(dim, torch.tensor(index))))
+
+
+@pytest.mark.parametrize("shape, index", [
+    ((2, 3), ([0, 5], [7, 0])), ((2, 3), ([[0], [-9]], [4, 0])), ((2, 3), ([5, 0], [0, 1, 2])),
+    ((0, 3), (slice(None), [5])), ((2, 0), ([5],)), ((2, 0), (slice(None), [5]))], ids=str)
+@traced
+def test_index_out_of_bounds(torch, say, shape, index):
+    places = tuple(torch.tensor(each) if isinstance(each, list) else each for each in index)
+    say(attempt(lambda: torch.zeros(shape)[places]))
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: x.amin(-2), lambda x: x.amax((1, -2)), lambda x: x.max(-2), lambda x: x.argmax(-2),
+    lambda x: x.new_ones(2, 3).logsumexp(()), lambda x: x.logsumexp(())], ids=range(6))
+@traced
+def test_reductions_of_nothing(torch, say, call):
+    say(attempt(call, torch.zeros(0, 3)))

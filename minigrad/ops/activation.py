@@ -32,7 +32,7 @@ __all__ = [
 _ZEROS: dict[str, Any] = {"f": np.zeros(4096, np.float32), "d": np.zeros(4096, np.float64)}
 
 
-@primitive(name="relu")
+@primitive(name="relu", lies="operands")
 def _relu(xp, input):
     r"""$y = \max(a, 0)$, so $\bar a = \bar y\,[y > 0]$."""
     if xp is np and input.size % 4096 == 0 and input.dtype.char in _ZEROS \
@@ -45,7 +45,7 @@ def _relu(xp, input):
 derivative(_relu, input=lambda g, result: threshold_backward(g, result, threshold=0))
 
 
-@primitive
+@primitive(lies="operands")
 def threshold_backward(xp, grad_output, input, *, threshold):
     r"""$\bar y\,[a > t]$: 0 where $a \le t$, even if $\bar y$ is nan; not where $a$ is nan."""
     dropped = input <= threshold
@@ -83,7 +83,7 @@ def written_over(function: Any, **rules: Any) -> Any:
     return in_place(op)
 
 
-@primitive(name="threshold")
+@primitive(name="threshold", lies="operands")
 def _threshold(xp, input, *, threshold, value):
     r"""$y = a$ for $a > t$, else $v$; so $\bar a = \bar y\,[a > t]$."""
     return xp.where(input <= threshold, input.dtype.type(value), input)
@@ -103,13 +103,13 @@ def threshold(input: Any, threshold: float, value: float, inplace: bool = False)
     return run(input, threshold=threshold, value=value)
 
 
-@primitive(name="leaky_relu")
+@primitive(name="leaky_relu", lies="operands")
 def _leaky_relu(xp, input, *, negative_slope):
     r"""$y = a$ for $a > 0$, else $s\,a$; so $\bar a = \bar y$ for $a > 0$, else $s\,\bar y$."""
     return xp.where(input > 0, input, input * input.dtype.type(negative_slope))
 
 
-@primitive
+@primitive(lies="operands")
 def leaky_relu_backward(xp, grad_output, input, *, negative_slope):
     r"""$\bar y$ for $a > 0$, else $s\,\bar y$."""
     return xp.where(input > 0, grad_output, grad_output * grad_output.dtype.type(negative_slope))
@@ -198,13 +198,13 @@ def prelu(input: Any, weight: Any) -> Any:
     return _prelu(input, weight)
 
 
-@primitive(name="prelu_kernel")
+@primitive(name="prelu_kernel", lies="operands")
 def _prelu(xp, input, weight):
     r"""$y = a$ for $a > 0$, else $w\,a$; so $\bar w = \bar y\,a\,[a \le 0]$."""
     return xp.where(input > 0, input, weight * input)
 
 
-@primitive(name="prelu_kernel_backward", outputs=("grad_input", "grad_weight"))
+@primitive(name="prelu_kernel_backward", outputs=("grad_input", "grad_weight"), lies="operands")
 def _prelu_backward(xp, grad_output, input, weight):
     r"""$\bar a = \bar y$ and $\bar w = 0$ for $a > 0$, else $\bar a = w\,\bar y$ and
     $\bar w = a\,\bar y$."""
@@ -240,7 +240,7 @@ joint_derivative(_prelu_backward, ("grad_output", "input", "weight"), _prelu_slo
 
 # --- smooth gates --------------------------------------------------------------------------------
 
-@primitive(name="gelu")
+@primitive(name="gelu", lies="operands")
 def _gelu(xp, input, *, approximate):
     r"""$y = a\,\Phi(a)$ with $\Phi(a) = \tfrac12(1 + \mathrm{erf}(a/\sqrt2))$, so
     $\bar a = \bar y\,(\Phi(a) + a\,\Phi'(a))$."""
@@ -256,7 +256,7 @@ def _gelu(xp, input, *, approximate):
 _K, _K3 = math.sqrt(2 / math.pi), math.sqrt(2 / math.pi) * 0.044715
 
 
-@primitive
+@primitive(lies="operands")
 def gelu_backward(xp, grad_output, input, *, approximate):
     r"""$\bar y\,(\Phi(a) + a\,\Phi'(a))$."""
     if approximate == "none" and fits_gelu(xp, input, grad_output):
@@ -298,7 +298,7 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     return _gelu(input, approximate=approximate)
 
 
-@primitive(name="silu")
+@primitive(name="silu", lies="operands")
 def _silu(xp, input):
     r"""$y = a\,\sigma(a)$, so $\bar a = \bar y\,\sigma(a)\,(1 + a(1 - \sigma(a)))$."""
     y = xp.exp(-input)
@@ -306,7 +306,7 @@ def _silu(xp, input):
     return xp.divide(input, y)
 
 
-@primitive
+@primitive(lies="operands")
 def silu_backward(xp, grad_output, input):
     r"""$\bar y\,\sigma(a)\,(1 + a(1 - \sigma(a)))$; torch has no derivative of this."""
     s = 1 / (1 + xp.exp(-input))
@@ -330,7 +330,7 @@ def silu(input: Any, inplace: bool = False) -> Any:
     return finish(_silu, input, inplace)
 
 
-@primitive(name="softplus")
+@primitive(name="softplus", lies="operands")
 def _softplus(xp, input, *, beta, threshold):
     r"""$y = \ln(1 + e^{\beta a})/\beta$ for $\beta a \le t$, else $a$; so
     $\bar a = \bar y\,\sigma(\beta a)$ for $\beta a \le t$, else $\bar y$."""
@@ -339,7 +339,7 @@ def _softplus(xp, input, *, beta, threshold):
                     xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / input.dtype.type(beta))
 
 
-@primitive
+@primitive(lies="operands")
 def softplus_backward(xp, grad_output, input, *, beta, threshold):
     r"""$\bar y\,\sigma(\beta a)$ for $\beta a \le t$, else $\bar y$."""
     scaled = input * input.dtype.type(beta)
@@ -367,7 +367,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     return _softplus(input, beta=beta, threshold=threshold)
 
 
-@primitive(name="mish")
+@primitive(name="mish", lies="operands")
 def _mish(xp, input):
     r"""$y = a\,t$ with $t = \tanh(\ln(1 + e^a))$, so
     $\bar a = \bar y\,(t + a(1 - t^2)\,\sigma(a))$."""
@@ -381,7 +381,7 @@ def _mish_gate(xp, x):
     return power / (power + 2)
 
 
-@primitive
+@primitive(lies="operands")
 def mish_backward(xp, grad_output, input):
     r"""$\bar y\,(t + a\,\sigma(a)(1 - t^2))$ for $t = \tanh(\ln(1 + e^a))$; torch has no
     derivative of this."""
@@ -412,7 +412,7 @@ def _logsigmoid(xp, input):
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
 
 
-@primitive
+@primitive(lies="operands")
 def log_sigmoid_backward(xp, grad_output, input):
     r"""$\bar y\,\sigma(-a)$."""
     return grad_output / (1 + xp.exp(input))

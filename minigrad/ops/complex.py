@@ -23,7 +23,7 @@ __all__ = ["angle", "complex", "conj", "conj_physical", "imag", "is_complex", "p
            "resolve_conj", "view_as_complex", "view_as_real"]
 
 
-@primitive(promote="exact", name="conj")
+@primitive(promote="exact", name="conj", lies="operands")
 def _conj(xp, input):
     r"""$y = a^*$, so $\bar a = \bar y^*$."""
     return input.conj()
@@ -37,7 +37,7 @@ def conj(input: Any) -> Any:
     return _conj(input) if input._data.dtype.kind == "c" else input
 
 
-@primitive(promote="exact", name="conj_physical")
+@primitive(promote="exact", name="conj_physical", lies="operands")
 def _conj_physical(xp, input):
     r"""$y = a^*$, so $\bar a = \bar y^*$."""
     return xp.conj(input) if input.dtype.kind == "c" else input.copy()

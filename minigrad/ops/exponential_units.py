@@ -13,7 +13,7 @@ from .activation import NOT_FROM_RESULT, written_over
 __all__ = ["celu", "elu", "selu"]
 
 
-@primitive(name="elu")
+@primitive(name="elu", lies="operands")
 def _elu(xp, input, *, alpha, scale, input_scale):
     r"""$y = s\,a$ for $a > 0$, else $s\,\alpha(e^{k a} - 1)$."""
     t = input.dtype.type
@@ -21,7 +21,7 @@ def _elu(xp, input, *, alpha, scale, input_scale):
     return xp.where(input > 0, input * t(scale), low)
 
 
-@primitive
+@primitive(lies="operands")
 def elu_backward(xp, grad_output, input, *, alpha, scale, input_scale, is_result):
     r"""$\bar a = \bar y s$ for $a > 0$, else $\bar y\,k s \alpha e^{k a}$, which is
     $\bar y\,k(y + s\alpha)$."""

@@ -54,7 +54,7 @@ def isreal(xp, input):
     return input.imag == 0 if input.dtype.kind == "c" else xp.ones_like(input, bool)
 
 
-@primitive(promote="exact")
+@primitive(promote="exact", lies="operands")
 def signbit(xp, input):
     """Where the sign is a minus, also that of -0."""
     if input.dtype.kind == "c":
@@ -123,7 +123,7 @@ def _refuse_numbers(function: str, **operands: Any) -> None:
 Frexp = return_type("frexp", "mantissa", "exponent")
 
 
-@primitive(name="frexp", outputs=("mantissa", "exponent"))
+@primitive(name="frexp", outputs=("mantissa", "exponent"), lies="operands")
 def _frexp(xp, input):
     r"""$a = m\,2^e$ with $\tfrac12 \le |m| < 1$, so $\bar a = \bar m\,2^{-e}$."""
     mantissa, exponent = xp.frexp(input)
@@ -208,7 +208,7 @@ def nextafter(input: Any, other: Any) -> Any:
     return _nextafter(*common_operands(input, other))
 
 
-@primitive(promote="exact", name="nan_to_num")
+@primitive(promote="exact", name="nan_to_num", lies="operands")
 def _nan_to_num(xp, input, *, nan, posinf, neginf):
     r"""$y = a$ where it is finite; nan and the infinities are replaced and get no gradient."""
     if input.dtype.kind == "c":

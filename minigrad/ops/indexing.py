@@ -249,8 +249,8 @@ def _index(xp, input, *, places):
 
 
 def _in_places_of_result(xp, input, places):
-    """The input and the index arrays with the dimensions of the result; 0 is the stride where one
-    of them has none."""
+    """The input and the index arrays with the dimensions of the result, as they are laid over one
+    another there: the input has no steps (stride 0) along the dimensions of the indices."""
     dims = [dim for dim, each in enumerate(places) if each is not None]
     arrays = xp.broadcast_arrays(*[places[dim] for dim in dims])
     shape = arrays[0].shape
@@ -261,8 +261,7 @@ def _in_places_of_result(xp, input, places):
     whole = [*size[:start], *shape, *size[start:]]
     views = [restrided(xp, input, whole, [*stride[:start], *(0,) * len(shape), *stride[start:]])]
     for each in arrays:
-        views.append(restrided(xp, each, whole, [
-            *(0,) * start, *each.strides, *(0,) * (len(size) - start)]))
+        views.append(each.reshape(*(1,) * start, *shape, *(1,) * (len(size) - start)))
     return views
 
 

@@ -28,13 +28,13 @@ def finish(function: Any, input: Any, inplace: bool, **values: Any) -> Any:
 
 # --- between two limits --------------------------------------------------------------------------
 
-@primitive(name="hardtanh")
+@primitive(name="hardtanh", lies="operands")
 def _hardtanh(xp, input, *, min_val, max_val):
     r"""$y = \min(\max(a, l), u)$, so $\bar a = \bar y\,[l < a < u]$: 0 at the limits themselves."""
     return xp.clip(input, input.dtype.type(min_val), input.dtype.type(max_val))
 
 
-@primitive
+@primitive(lies="operands")
 def hardtanh_backward(xp, grad_output, input, *, min_val, max_val):
     r"""$\bar y\,[l < a < u]$."""
     return xp.where((input <= min_val) | (input >= max_val), grad_output.dtype.type(0),
@@ -67,13 +67,13 @@ def relu6(input: Any, inplace: bool = False) -> Any:
 _ONE_SIXTH = float(np.float32(1) / np.float32(6))  # torch keeps it in float32
 
 
-@primitive(name="hardsigmoid")
+@primitive(name="hardsigmoid", lies="operands")
 def _hardsigmoid(xp, input):
     r"""$y = \min(\max(a + 3, 0), 6)/6$, so $\bar a = \tfrac16\bar y\,[-3 < a < 3]$."""
     return xp.clip(input + 3, 0, 6) / input.dtype.type(6)
 
 
-@primitive(node_name="NotImplemented")
+@primitive(node_name="NotImplemented", lies="operands")
 def hardsigmoid_backward(xp, grad_output, input):
     r"""$\tfrac16\bar y\,[-3 < a < 3]$."""
     t = grad_output.dtype.type
@@ -90,14 +90,14 @@ def hardsigmoid(input: Any, inplace: bool = False) -> Any:
     return finish(_hardsigmoid, input, inplace)
 
 
-@primitive(name="hardswish")
+@primitive(name="hardswish", lies="operands")
 def _hardswish(xp, input):
     r"""$y = a \min(\max(a + 3, 0), 6)/6$, so
     $\bar a = \bar y\,((a/3 + 1/2)\,[|a| < 3] + [a \ge 3])$."""
     return input * xp.clip(input + 3, 0, 6) / input.dtype.type(6)
 
 
-@primitive
+@primitive(lies="operands")
 def hardswish_backward(xp, grad_output, input):
     r"""$\bar y\,((a/3 + 1/2)\,[|a| < 3] + [a \ge 3])$."""
     t = input.dtype.type
@@ -119,20 +119,20 @@ def hardswish(input: Any, inplace: bool = False) -> Any:
 
 # --- 0 around 0 ----------------------------------------------------------------------------------
 
-@primitive(name="hardshrink")
+@primitive(name="hardshrink", lies="operands")
 def _hardshrink(xp, input, *, lambd):
     r"""$y = a\,[|a| > \lambda]$, so $\bar a = \bar y\,[|a| > \lambda]$."""
     return xp.where(xp.abs(input) <= lambd, input.dtype.type(0), input)
 
 
-@primitive(name="softshrink")
+@primitive(name="softshrink", lies="operands")
 def _softshrink(xp, input, *, lambd):
     r"""$y = \mathrm{sgn}(a)\max(|a| - \lambda, 0)$, so $\bar a = \bar y\,[|a| > \lambda]$."""
     shrunk = input - xp.clip(input, input.dtype.type(-lambd), input.dtype.type(lambd))
     return shrunk
 
 
-@primitive
+@primitive(lies="operands")
 def hardshrink_backward(xp, grad_output, input, *, lambd):
     r"""$\bar y\,[|a| > \lambda]$."""
     return xp.where(xp.abs(input) <= lambd, grad_output.dtype.type(0), grad_output)

@@ -296,7 +296,7 @@ def tanh(xp, input):
 derivative(tanh, input=lambda g, result: tanh_backward(g, result))
 
 
-@primitive
+@primitive(lies="operands")
 def tanh_backward(xp, grad_output, output):
     r"""$\bar y\,(1 - y^2)^*$, in one buffer."""
     slope = xp.multiply(output, output)
@@ -389,7 +389,7 @@ def sigmoid(xp, input):
 derivative(sigmoid, input=lambda g, result: sigmoid_backward(g, result))
 
 
-@primitive
+@primitive(lies="operands")
 def sigmoid_backward(xp, grad_output, output):
     r"""$\bar y\,((1 - y)\,y)^*$."""
     slope = (1 - output) * output
