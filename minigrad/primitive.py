@@ -188,11 +188,12 @@ def primitive(kernel: Callable | None = None, *, promote: str = "keep", name: st
     if overload_of_number is not None:
         op.number_form = Op(kernel, op.name, overload_of_number, promote, outputs, None)
         op.number_form.numbers, op.number_form.refused = op.numbers, op.refused
+        op.number_form.lies = op.lies
     plain = (not op.variadic and set(op.defaults) == set(op.keywords) and len(outputs) == 1
              and op.lies in ("operands", "kernel"))
     call: Any
     if plain and len(op.inputs) == 2:
-        call = binary_call(op, run)
+        call = _with_keywords(binary_call(op, run), op)
     elif plain and len(op.inputs) == 1:
         call = _unary(op)
     else:
@@ -220,9 +221,7 @@ def binary_call(op: Op, run: Callable) -> Callable:
     # A number's node may have its own name, or numbers be refused.
     fits_beside = frozenset() if op.number_form or op.numbers == "none" else ready
 
-    def call(input, other, **values):
-        if values:
-            return run(op, (input, other), values)
+    def call(input, other):
         try:
             x, y = input._data, other._data
         except AttributeError:  # a Python number
@@ -245,6 +244,12 @@ def binary_call(op: Op, run: Callable) -> Callable:
         return run(op, (input, other), {})
 
     return call
+
+
+def _with_keywords(call: Callable, op: Op) -> Callable:
+    """`torch.add(x, y, alpha=2)`, beside the call behind `x + y`, which has no keywords."""
+    return lambda input, other, **values: (
+        run(op, (input, other), values) if values else call(input, other))
 
 
 def beside(tensor: Any, number: Any, ready: frozenset) -> Any:

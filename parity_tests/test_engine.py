@@ -228,7 +228,7 @@ def test_modified_after_saving():
     for wrong in (input_overwritten, result_overwritten, through_detach):
         both_raise(wrong, starts_with=True)
     lib = candidate()
-    with pytest.raises(RuntimeError, match=r"MulBackward0 .*saved its input 'input'.*out of place"):
+    with pytest.raises(RuntimeError, match=r"MulBackward0 .*saved its input 'other'.*out of place"):
         input_overwritten(lib)
 
 

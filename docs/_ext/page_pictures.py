@@ -109,7 +109,6 @@ class Drawn(NamedTuple):
         text = SIZE.sub(_size(text), text, count=1).replace("</a>", "</g>")
         return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)
 
-
     def html(self, language: str) -> str:
         before, after, graph = WORDS.get(language, WORDS["en"])
         caption = {"before": before, "after": after, "": ""}[self.when]
