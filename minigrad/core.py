@@ -111,10 +111,11 @@ class View:
 class TensorBase:
     """An array with a place in the graph (see Note [What a tensor is]); Tensor adds the methods."""
 
-    __slots__ = ("_data", "_tracked", "_node", "_output", "_grad", "_counter", "_view", "_hooks",
-                 "_accumulator", "_tangents", "__weakref__")
+    __slots__ = ("_data", "_in_rows", "_tracked", "_node", "_output", "_grad", "_counter", "_view",
+                 "_hooks", "_accumulator", "_tangents", "__weakref__")
 
     _data: Any                      # numpy.ndarray or cupy.ndarray
+    _in_rows: bool                  # True: the array is known to lie in memory row after row
     _tracked: bool                  # False: no gradient can flow here
     _node: Node | None              # what produced this tensor (may be stale for a view)
     _output: int                    # which of the node's outputs it is
@@ -163,10 +164,12 @@ _new = object.__new__
 _ndarray = np.ndarray
 
 
-def wrap(data: Any) -> Any:
-    """A new tensor around an array, outside any graph."""
+def wrap(data: Any, in_rows: bool = False) -> Any:
+    """A new tensor around an array, outside any graph. Who knows that the array lies `in_rows` says
+    so: to ask it takes longer than most of what is done here."""
     tensor = _new(Tensor)
     tensor._data = data
+    tensor._in_rows = in_rows or data.flags.c_contiguous
     tensor._tracked = False
     tensor._node = tensor._grad = tensor._counter = tensor._view = None
     tensor._hooks = tensor._accumulator = None
@@ -176,9 +179,15 @@ def wrap(data: Any) -> Any:
     return tensor
 
 
+def give_array(tensor: TensorBase, data: Any) -> None:
+    """Let the tensor have another array."""
+    tensor._data = data
+    tensor._in_rows = data.flags.c_contiguous
+
+
 def wrap_number(data: Any) -> Any:
     """A Python number as a tensor, among the operands of an op; the user never sees it."""
-    tensor = wrap(data)
+    tensor = wrap(data, in_rows=True)
     tensor._output = NUMBER
     return tensor
 

@@ -9,7 +9,18 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 from . import core, dtypes
-from .core import DUAL, INFERENCE, LeafHooks, TensorBase, Version, extras_of, mode, switches, wrap
+from .core import (
+    DUAL,
+    INFERENCE,
+    LeafHooks,
+    TensorBase,
+    Version,
+    extras_of,
+    give_array,
+    mode,
+    switches,
+    wrap,
+)
 from .hooks import Hooks, RemovableHandle
 
 
@@ -168,7 +179,7 @@ def set_data(self: Any, other: Any) -> None:
     if self._tracked and self._view is None and other._data.dtype not in dtypes.DIFFERENTIABLE:
         raise RuntimeError("data set to a tensor that requires gradients must be floating point or "
                            "complex dtype")
-    self._data = other._data
+    give_array(self, other._data)
 
 
 def get_base(self: Any) -> Any:

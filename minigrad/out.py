@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import dtypes
-from .core import TensorBase, look_at_histories, mode, version_of
+from .core import TensorBase, give_array, look_at_histories, mode, version_of
 from .device import ARRAY_MODULES
 from .overlap import check_no_overlap, check_out_apart
 
@@ -243,4 +243,4 @@ def resize(tensor: Any, shape: tuple[int, ...]) -> None:
         larger = xp.empty(count, memory.dtype)
         larger[:memory.size] = memory
         memory = larger
-    tensor._data = memory[:count].reshape(shape)
+    give_array(tensor, memory[:count].reshape(shape))

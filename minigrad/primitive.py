@@ -61,7 +61,7 @@ from .dtypes import DIFFERENTIABLE
 from .out import check_found, check_same, write_into
 from .plan import Plan, reads_of
 from .saved import watch
-from .strides import laid_out
+from .strides import as_operands_lie, laid_out
 
 _ndarray = np.ndarray
 _new = object.__new__
@@ -218,6 +218,7 @@ def binary_call(op: Op, run: Callable) -> Callable:
     kernel = op.kernel
     ufunc = op.ufunc
     ready = op.ready
+    as_operands = op.lies == "operands"
     # A number's node may have its own name, or numbers be refused.
     fits_beside = frozenset() if op.number_form or op.numbers == "none" else ready
 
@@ -229,8 +230,7 @@ def binary_call(op: Op, run: Callable) -> Callable:
             if other is None:
                 return run(op, (input, number), {})
             x, y = input._data, other._data
-        if (type(x) is type(y) is _ndarray and (dtype := x.dtype) is y.dtype and dtype in ready
-                and x.flags.c_contiguous and (other._view is None or y.flags.c_contiguous)):
+        if type(x) is type(y) is _ndarray and (dtype := x.dtype) is y.dtype and dtype in ready:
             try:
                 data = kernel(np, x, y) if ufunc is None else ufunc(x, y)
             except ValueError as error:
@@ -238,9 +238,12 @@ def binary_call(op: Op, run: Callable) -> Callable:
                 raise promotion.explain(op, (x, y), error) from None
             if type(data) is not _ndarray:
                 data = np.asarray(data)
+            in_rows = as_operands and input._in_rows and other._in_rows
+            if not in_rows and as_operands:
+                data = as_operands_lie(np, data, (x, y))
             if (input._tracked or other._tracked) and mode.grad:
-                return record(op, data, (input, other), _NOTHING)
-            return wrap(data)
+                return record(op, data, (input, other), _NOTHING, in_rows)
+            return wrap(data, in_rows)
         return run(op, (input, other), {})
 
     return call
@@ -265,6 +268,7 @@ def beside(tensor: Any, number: Any, ready: frozenset) -> Any:
 def _unary(op: Op) -> Callable:
     """The call of a one-tensor op without further arguments."""
     kernel, ready = op.kernel, op.ready
+    as_operands = op.lies == "operands"
 
     def call(input, **values):
         if values:
@@ -273,14 +277,16 @@ def _unary(op: Op) -> Callable:
             x = input._data
         except AttributeError:
             return run(op, (input,), {})
-        if (type(x) is _ndarray and x.dtype in ready
-                and (input._view is None or x.flags.c_contiguous)):
+        if type(x) is _ndarray and x.dtype in ready:
             data = kernel(np, x)
             if type(data) is not _ndarray:
                 data = np.asarray(data)
+            in_rows = as_operands and input._in_rows
+            if not in_rows and as_operands:
+                data = as_operands_lie(np, data, (x,))
             if input._tracked and mode.grad:
-                return record(op, data, (input,), _NOTHING)
-            return wrap(data)
+                return record(op, data, (input,), _NOTHING, in_rows)
+            return wrap(data, in_rows)
         return run(op, (input,), {})
 
     return call
@@ -334,7 +340,7 @@ def run(op: Op, inputs: tuple, values: dict) -> Any:
     if mode.grad:
         for tensor in inputs:
             if tensor is not None and tensor._tracked:
-                return record(op, data, inputs, values)
+                return record(op, data, inputs, values, False)
     if type(data) is tuple:
         return tuple([wrap(promotion.as_array(xp, each)) for each in data])
     return wrap(promotion.as_array(xp, data))
@@ -347,7 +353,7 @@ def no_kernel(label: str, dtype: np.dtype) -> NotImplementedError:
 
 # --- recording -----------------------------------------------------------------------------------
 
-def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
+def record(op: Op, data: Any, inputs: tuple, values: dict, in_rows: bool) -> Any:
     """Wrap the kernel's result and leave a node behind, if any input needs a gradient."""
     if switches.levels and mode.level is not None:
         return mode.level.record(op, data, inputs, values)
@@ -403,6 +409,7 @@ def record(op: Op, data: Any, inputs: tuple, values: dict) -> Any:
     else:
         tensor = outputs = _new(core.Tensor)
         tensor._data = data if type(data) is _ndarray else promotion.as_array(np, data)
+        tensor._in_rows = in_rows or tensor._data.flags.c_contiguous
         tensor._tracked = True
         tensor._node = node
         tensor._grad = tensor._counter = tensor._view = None
@@ -466,7 +473,7 @@ def view(kernel: Callable | None = None, *, name: str | None = None, overload: i
             look_at_histories((input,))
             raise
         if input._tracked and mode.grad:
-            result = record(op, data, (input,), values)
+            result = record(op, data, (input,), values, False)
         elif type(data) is tuple:
             result = tuple([wrap(each) for each in data])
         else:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .core import TensorBase, mode, version_of, wrap
+from .core import TensorBase, give_array, mode, version_of, wrap
 from .device import address, array_module, device, device_of, host, module_for, move
 from .ops.strided import in_memory_order, memory_of, restrided
 
@@ -280,7 +280,7 @@ def set_(self: Any, source: Any = None, storage_offset: int = 0, size: Any = Non
         raise TypeError("set_() received an invalid combination of arguments - got "
                         f"({type(source).__name__})")
     version_of(self).count += 1
-    self._data = data
+    give_array(self, data)
     return self
 
 

@@ -39,6 +39,9 @@ def as_operands_lie(xp: Any, data: Any, operands: Sequence[Any]) -> Any:
     """The result `data` of an elementwise op, moved if torch has it lie in another order."""
     if data.ndim < 2 or not data.size:
         return data
+    first = operands[0]
+    if first.flags.c_contiguous and first.shape == data.shape and data.flags.c_contiguous:
+        return data  # the first has told the order of all dimensions
     strides = _strides_of_result(data, [each for each in operands if each is not None])
     if data.strides == strides:
         return data

@@ -66,7 +66,7 @@ class Level:
         """What primitive.record does, and the tangents of the result."""
         with Outside(self):
             if mode.grad:
-                outputs = primitive.record(op, data, inputs, values)
+                outputs = primitive.record(op, data, inputs, values, False)
             elif type(data) is tuple:
                 outputs = tuple([wrap(promotion.as_array(np, each)) for each in data])
             else:

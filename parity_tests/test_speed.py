@@ -6,10 +6,10 @@ import pytest
 
 from parity_tests.speed.measure import alternate, import_time, merge
 
-TURNS = 5  # on a busy machine a turn may be lost: the lowest time of each library counts
+TURNS = 8  # on a busy machine a turn may be lost: the lowest time of each library counts
 RATIO = {"chain_constants": 1.2, "chain_leaves": 1.2, "adamw_step_of_50": 1.3,
          "data_epoch": 0.5}
-IMPORT_SECONDS = 0.15
+IMPORT_RATIO = 0.15  # both beyond NumPy
 
 pytestmark = pytest.mark.xdist_group("speed")  # one worker, so that they do not race each other
 
@@ -27,9 +27,11 @@ def test_costs_what_it_costs_in_torch(case):
 
 
 def test_import_is_quick():
+    theirs = import_time("torch")
     times = []
     for _ in range(TURNS):
         times.append(import_time("minigrad"))
-        if times[-1] <= IMPORT_SECONDS:
+        if times[-1] <= IMPORT_RATIO * theirs:
             return
-    pytest.fail(f"import minigrad takes {min(times):.3f} s beyond numpy, allowed {IMPORT_SECONDS}")
+    pytest.fail(f"import minigrad takes {min(times):.3f} s beyond numpy, torch {theirs:.3f} s, "
+                f"allowed are {IMPORT_RATIO} of that")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import TensorBase, version_of, wrap
+from ..core import TensorBase, give_array, version_of, wrap
 from ..dtypes import DIFFERENTIABLE
 from ..tensor import Tensor
 
@@ -16,7 +16,7 @@ def adopt(cls: type, tensor: TensorBase, requires_grad: bool) -> Any:
     if requires_grad and tensor._data.dtype not in DIFFERENTIABLE:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     leaf: Any = object.__new__(cls)
-    leaf._data = tensor._data
+    leaf._data, leaf._in_rows = tensor._data, tensor._in_rows
     leaf._tracked = bool(requires_grad)
     leaf._node = leaf._grad = leaf._view = leaf._hooks = leaf._accumulator = None
     leaf._output = 0
@@ -87,7 +87,7 @@ class UninitializedTensorMixin(TensorBase):
         made = empty(shape, device=self.device if device is None else device,
                      dtype=self.dtype if dtype is None else dtype)
         self.__class__ = self.cls_to_become
-        self._data = made._data
+        give_array(self, made._data)
 
     @property
     def data(self) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..core import give_array
 from ..device import host
 from ..out import check_same, write_into
 
@@ -90,7 +91,7 @@ def takes_matrix_out(name: str, *, checks: tuple[Callable, ...] = (),
                 if data.ndim > 1 and data.strides != target._data.strides:
                     *batch, rows, columns = data.shape
                     turned = target._data.reshape((*batch, columns, rows))
-                    target._data = turned.swapaxes(-1, -2)
+                    give_array(target, turned.swapaxes(-1, -2))
                     target._data[...] = data
             return out
 

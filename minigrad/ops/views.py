@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core import Node, TensorBase, after_history, mode, version_of, wrap
+from ..core import Node, TensorBase, after_history, give_array, mode, version_of, wrap
 from ..device import address
 from ..dtypes import dtype as dtype_class
 from ..inplace import check_may_record
@@ -459,7 +459,7 @@ def _reshaped_in_place(function: Any) -> Any:
         if mode.grad is True and self.requires_grad:
             check_may_record(self)
         seen = function(self, *args, **kwargs)
-        self._data = seen._data
+        give_array(self, seen._data)
         if mode.level is not None:
             mode.level.copy(seen, self)
         version_of(self).count += 1
