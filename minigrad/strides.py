@@ -50,6 +50,27 @@ def as_operands_lie(xp: Any, data: Any, operands: Sequence[Any]) -> Any:
     return moved
 
 
+def has_channels_last(data: Any) -> bool:
+    """Whether the strides of images or volumes (N, C, ...) grow in the order of channels, width,
+    height, depth, batch: then torch makes results in that order."""
+    if data.ndim not in (4, 5) or 0 in data.shape or data.strides[1] == 0:
+        return False
+    least = 0
+    for dim in (1, *range(data.ndim - 1, 1, -1), 0):
+        stride = data.strides[dim]
+        if stride < least or dim == 0 and least == data.strides[1]:
+            return False
+        least = stride * data.shape[dim]
+    return True
+
+
+def as_images_lie(xp: Any, result: Any, input: Any) -> Any:
+    """`result` in the order of the images `input`: channels last where they are, else in rows."""
+    if has_channels_last(input):
+        return xp.moveaxis(xp.ascontiguousarray(xp.moveaxis(result, 1, -1)), -1, 1)
+    return xp.ascontiguousarray(result)
+
+
 def memory_like(xp: Any, model: Any, dtype: Any) -> Any:
     """Memory without gaps for an array that lies as `model` does."""
     if model.flags.c_contiguous:

@@ -7,10 +7,10 @@ from typing import Any
 
 from ..autocast_rules import autocasts
 from ..out import takes_out
+from ..strides import has_channels_last
 from .avg_pooling import Plan, Windows, check_rows, even_windows, one_int, plan_of, pooling
 from .dims import int_tuple
 from .reduction import mean
-from .strided import has_channels_last
 
 __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"]
 

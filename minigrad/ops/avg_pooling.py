@@ -29,11 +29,11 @@ from .. import dtypes
 from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, no_kernel, primitive
+from ..strides import as_images_lie
 from .arithmetic import div_rounded
 from .dims import int_tuple
 from .max_pooling import check_padding, check_volume, per_dim, pooled_size
 from .softmax import row_sums
-from .strided import laid_out_as
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d"]
 
@@ -175,7 +175,7 @@ def spread_means(xp: Any, g: Any, plan: Plan, like: Any) -> Any:
 
 def _laid_out(xp: Any, total: Any, like: Any, spatial: int) -> Any:
     """Images keep the order of their channels, volumes do not."""
-    return laid_out_as(xp, total, like) if spatial == 2 else xp.ascontiguousarray(total)
+    return as_images_lie(xp, total, like) if spatial == 2 else xp.ascontiguousarray(total)
 
 
 def _planes_last(xp: Any, array: Any, plan: Plan) -> Any:

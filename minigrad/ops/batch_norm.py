@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core import wrap
 from ..primitive import joint_derivative, primitive
+from ..strides import as_images_lie
 from .norm import (
     check_dtypes,
     composed_gradients,
@@ -33,7 +34,7 @@ def _batch_norm(xp, input, weight=None, bias=None, running_mean=None, running_va
     offset = -mean * slope if bias is None else bias - mean * slope
     result = input * slope.reshape(along)
     result += offset.reshape(along)
-    return result, mean, rstd, variance
+    return as_images_lie(xp, result, input), mean, rstd, variance
 
 
 _EXACT = 1 << 14  # up to so many elements sums in float64, which torch always takes, cost nothing

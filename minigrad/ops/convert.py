@@ -13,8 +13,8 @@ from ..device import device, host
 from ..inplace import inplace
 from ..overlap import is_same_memory
 from ..primitive import derivative, primitive
-from ..strides import as_operands_lie
-from .strided import copy, has_channels_last
+from ..strides import as_operands_lie, has_channels_last
+from .strided import copy
 
 _RANKS = {"channels_last": 4, "channels_last_3d": 5}
 

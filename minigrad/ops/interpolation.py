@@ -12,9 +12,9 @@ import numpy as np
 from .. import dtypes
 from ..autocast_rules import autocasts
 from ..primitive import derivative, no_kernel, primitive
+from ..strides import as_images_lie
 from .adaptive_avg_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .resampling import resample, spread, tables
-from .strided import laid_out_as
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_bilinear2d_aa",
            "upsample_nearest"]
@@ -29,7 +29,7 @@ def _interpolation(name: str, camel: str, kind: str, refuses: dict[str, str]) ->
         real = np.float64 if input.dtype.kind == "u" else input.dtype.type
         result = resample(xp, input, tables(kind, input.shape[2:], output_size, align_corners,
                                             scales, real))
-        return laid_out_as(xp, result, input)
+        return as_images_lie(xp, result, input)
 
     def backward_kernel(xp, grad_output, *, sizes, align_corners, scales):
         return spread(xp, grad_output, tables(kind, sizes, grad_output.shape[2:], align_corners,

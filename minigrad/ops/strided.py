@@ -57,26 +57,6 @@ def same_view(base: Any, tensor: TensorBase) -> Any:
     return result
 
 
-def has_channels_last(data: Any) -> bool:
-    """Whether the strides of images or volumes (N, C, ...) grow in the order of channels, width,
-    height, depth, batch: then torch makes results in that order."""
-    if data.ndim not in (4, 5) or 0 in data.shape or data.strides[1] == 0:
-        return False
-    least = 0
-    for dim in (1, *range(data.ndim - 1, 1, -1), 0):
-        stride = data.strides[dim]
-        if stride < least or dim == 0 and least == data.strides[1]:
-            return False
-        least = stride * data.shape[dim]
-    return True
-
-
-def laid_out_as(xp: Any, result: Any, input: Any) -> Any:
-    """`result` in the order of `input`: channels last where `input` is so, else row by row."""
-    if has_channels_last(input):
-        return xp.moveaxis(xp.ascontiguousarray(xp.moveaxis(result, 1, -1)), -1, 1)
-    return xp.ascontiguousarray(result)
-
 
 # --- as_strided and its transpose ----------------------------------------------------------------
 
