@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..device import special
+from ..threads import in_halves
 
 _ERF = [1.12837925, 0.102769898, -0.000195435005, -0.0006146237, 8.44612396e-05, -4.75450842e-06,
         2.21449255e-08, 5.68991975e-09]
@@ -48,9 +49,10 @@ def erf_array(xp: Any, x: Any) -> Any:
 
 # --- gelu ----------------------------------------------------------------------------------------
 # Seventeen passes over an array cost most where it does not fit the cache: so they are made over
-# one block after the other. The factor sqrt(1/2) of erf's argument is in the coefficients.
+# one block after the other, by two threads (Note [Two halves]). The factor sqrt(1/2) of erf's
+# argument is in the coefficients.
 
-_GELU_BLOCK = 65536
+_GELU_BLOCK = 1 << 17
 _CDF = [np.float32(c * math.sqrt(0.5) * 0.5 ** k) for k, c in enumerate(_ERF)]
 _DENSITY = np.float32(math.sqrt(2 / math.pi))
 
@@ -64,25 +66,33 @@ def fits_gelu(xp: Any, *arrays: Any) -> bool:
 def gelu_in_blocks(x: np.ndarray) -> np.ndarray:
     r"""$x\,\Phi(x)$ in float32."""
     result = np.empty_like(x)
-    for a, y, square in _blocks(result, x):
-        _twice_cdf(a, y, square)
-        y *= a
-        y *= np.float32(0.5)
+
+    def compute(part: slice) -> None:
+        for a, y, square in _blocks(part, result, x):
+            _twice_cdf(a, y, square)
+            y *= a
+            y *= np.float32(0.5)
+
+    in_halves(compute, x.size, x.size)
     return result
 
 
 def gelu_slope_in_blocks(x: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     r"""$\bar y\,(\Phi(x) + x\,\Phi'(x))$ in float32."""
     result = np.empty_like(x)
-    for a, g, y, square in _blocks(result, x, gradient):
-        _twice_cdf(a, y, square)
-        square *= np.float32(-0.5)
-        np.exp(square, out=square)
-        square *= a
-        square *= _DENSITY
-        y += square
-        y *= g
-        y *= np.float32(0.5)
+
+    def compute(part: slice) -> None:
+        for a, g, y, square in _blocks(part, result, x, gradient):
+            _twice_cdf(a, y, square)
+            square *= np.float32(-0.5)
+            np.exp(square, out=square)
+            square *= a
+            square *= _DENSITY
+            y += square
+            y *= g
+            y *= np.float32(0.5)
+
+    in_halves(compute, x.size, x.size)
     return result
 
 
@@ -99,11 +109,11 @@ def _twice_cdf(x: np.ndarray, y: np.ndarray, square: np.ndarray) -> None:
     y += np.float32(1)
 
 
-def _blocks(result: np.ndarray, *inputs: np.ndarray) -> Iterator[tuple]:
-    """The blocks of the inputs and of the result, and one of scratch memory."""
-    flat = [each.reshape(-1) for each in (*inputs, result)]
-    scratch = np.empty(min(result.size, _GELU_BLOCK), np.float32)
-    for start in range(0, result.size, _GELU_BLOCK):
+def _blocks(part: slice, result: np.ndarray, *inputs: np.ndarray) -> Iterator[tuple]:
+    """The blocks of a part of the inputs and of the result, and one of scratch memory."""
+    flat = [each.reshape(-1)[part] for each in (*inputs, result)]
+    scratch = np.empty(min(flat[0].size, _GELU_BLOCK), np.float32)
+    for start in range(0, flat[0].size, _GELU_BLOCK):
         parts = [each[start:start + _GELU_BLOCK] for each in flat]
         yield *parts, scratch[:len(parts[0])]
 

@@ -21,7 +21,7 @@ from ..out import takes_out
 from ..primitive import joint_derivative, primitive
 from ..type_info import finfo
 from .arithmetic import add_number
-from .softmax import dots_along, row_sums
+from .softmax import by_rows, dots_along, row_sums
 from .vector_norm import vector_norm
 
 __all__ = ["group_norm", "layer_norm", "normalize", "rms_norm"]
@@ -29,28 +29,50 @@ __all__ = ["group_norm", "layer_norm", "normalize", "rms_norm"]
 # --- rows: mean 0 and variance 1 in each ---------------------------------------------------------
 
 
-def _normalised_rows(xp, rows, eps):
-    """(x - mean) / std for each row; mean and 1/std as columns."""
+def _normalised_rows(xp, rows, eps, weight=None, bias=None):
+    """(x - mean) / std for each row, times `weight`, plus `bias`; mean and 1/std as columns."""
     number = rows.dtype.type
     count = number(rows.shape[-1])
-    mean = row_sums(xp, rows) / count
-    result = rows - mean
-    rstd = 1 / xp.sqrt(dots_along(xp, result, result, 1) / count + number(eps))
-    result *= rstd
+    result = xp.empty_like(rows)
+    mean, rstd = [xp.empty((len(rows), 1), rows.dtype) for _ in range(2)]
+
+    def compute(part):
+        x, y = rows[part], result[part]
+        mean[part] = row_sums(xp, x) / count
+        xp.subtract(x, mean[part], out=y)
+        rstd[part] = 1 / xp.sqrt(dots_along(xp, y, y, 1) / count + number(eps))
+        y *= rstd[part]
+        if weight is not None:
+            y *= weight.reshape(-1)
+        if bias is not None:
+            y += bias.reshape(-1)
+
+    by_rows(xp, compute, rows)
     return result, mean, rstd
 
 
-def _rows_gradient(xp, g, rows, mean, rstd):
-    r"""The gradient of `_normalised_rows`: with $\hat x$ the result and n columns,
-    $\bar x = (\bar y - \tfrac1n\sum\bar y - \tfrac1n\hat x\sum\bar y\hat x)/\sigma$, arranged so
-    that only three passes write. Overwrites `g`."""
+def _rows_gradient(xp, g, rows, mean, rstd, weight):
+    r"""The gradient of `_normalised_rows`: with $\hat x$ its result without weight and bias, n
+    columns and $\bar z = w\bar y$, $\bar x =
+    (\bar z - \tfrac1n\sum\bar z - \tfrac1n\hat x\sum\bar z\hat x)/\sigma$, arranged so that only
+    four passes write."""
     count = g.dtype.type(g.shape[-1])
-    total, dot = row_sums(xp, g), dots_along(xp, g, rows, 1)
-    slope = (total * mean - dot) * rstd ** 3 / count
-    g *= rstd
-    g += rows * slope
-    g -= slope * mean + total * rstd / count
-    return g
+    result = xp.empty_like(rows)
+
+    def compute(part):
+        y, x, m, r = result[part], rows[part], mean[part], rstd[part]
+        if weight is None:
+            y[...] = g[part]
+        else:
+            xp.multiply(g[part], weight.reshape(-1), out=y)
+        total, dot = row_sums(xp, y), dots_along(xp, y, x, 1)
+        slope = (total * m - dot) * r ** 3 / count
+        y *= r
+        y += x * slope
+        y -= slope * m + total * r / count
+
+    by_rows(xp, compute, rows)
+    return result
 
 
 # --- layer_norm ----------------------------------------------------------------------------------
@@ -60,11 +82,7 @@ def _layer_norm(xp, input, weight=None, bias=None, *, axes, eps):
     r"""$y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\,w + b$ over the last `axes` dimensions."""
     shape = input.shape
     rows = input.reshape(-1, math.prod(shape[len(shape) - axes:]))
-    result, mean, rstd = _normalised_rows(xp, xp.ascontiguousarray(rows), eps)
-    if weight is not None:
-        result *= weight.reshape(-1)
-    if bias is not None:
-        result += bias.reshape(-1)
+    result, mean, rstd = _normalised_rows(xp, xp.ascontiguousarray(rows), eps, weight, bias)
     lead = (*shape[:len(shape) - axes], *[1] * axes)
     return result.reshape(shape), mean.reshape(lead), rstd.reshape(lead)
 
@@ -84,8 +102,7 @@ def _layer_norm_backward(xp, grad_output, input, mean, rstd, weight, bias, *, ax
     if output_mask[2]:
         db = (xp.ones((1, len(flat)), flat.dtype) @ flat).reshape(bias.shape)
     if output_mask[0]:
-        gw = flat.copy() if weight is None else flat * weight.reshape(-1)
-        dx = _rows_gradient(xp, gw, rows, mean, rstd).reshape(input.shape)
+        dx = _rows_gradient(xp, flat, rows, mean, rstd, weight).reshape(input.shape)
     return dx, dw, db
 
 

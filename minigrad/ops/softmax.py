@@ -9,6 +9,7 @@ import numpy as np
 from ..autocast_rules import autocasts
 from ..out import takes_out
 from ..primitive import derivative, primitive
+from ..threads import in_halves
 from .dims import wrap_dim
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
@@ -30,9 +31,17 @@ def dots_along(xp, a, b, dim):
     return (a * b).sum(axis=dim, keepdims=True)
 
 
+def by_rows(xp, compute, array, dim=-1):
+    """`compute(part)` for all of the array, cut across its first dimension (see Note [Two halves]);
+    the sums along `dim` stay whole."""
+    if xp is np and array.ndim > 1 and dim != 0:
+        in_halves(compute, len(array), array.size)
+    else:
+        compute(slice(None))
+
+
 def _last(array, dim):
     return array if dim == array.ndim - 1 or not array.ndim else array.swapaxes(dim, -1)
-
 
 
 @primitive(name="softmax")
@@ -42,8 +51,14 @@ def _softmax(xp, input, *, dim):
     if not input.size:
         return input.copy()
     rows = _last(input, dim) if input.ndim else input.reshape(1)
-    y = xp.exp(rows - rows.max(axis=-1, keepdims=True))
-    y /= row_sums(xp, y)
+    y = xp.empty_like(rows)
+
+    def compute(part):
+        xp.subtract(rows[part], rows[part].max(axis=-1, keepdims=True), out=y[part])
+        xp.exp(y[part], out=y[part])
+        y[part] /= row_sums(xp, y[part])
+
+    by_rows(xp, compute, rows)
     return xp.ascontiguousarray(_last(y, dim)) if input.ndim else y.reshape(())
 
 
@@ -66,8 +81,14 @@ def _softmax_backward_data(xp, grad_output, output, *, dim):
     r"""$\bar a_i = y_i\,(\bar y_i - \sum_j \bar y_j y_j)$."""
     if not output.ndim:
         return grad_output * output - output * (grad_output * output)
-    result = grad_output - dots_along(xp, grad_output, output, dim)
-    result *= output
+    result = xp.empty_like(output)
+
+    def compute(part):
+        g, y, r = grad_output[part], output[part], result[part]
+        xp.subtract(g, dots_along(xp, g, y, dim), out=r)
+        r *= y
+
+    by_rows(xp, compute, output, dim)
     return result
 
 
@@ -85,8 +106,13 @@ def _log_softmax(xp, input, *, dim):
     if not input.size:
         return input.copy()
     rows = _last(input, dim) if input.ndim else input.reshape(1)
-    y = rows - rows.max(axis=-1, keepdims=True)
-    y -= xp.log(row_sums(xp, xp.exp(y)))
+    y = xp.empty_like(rows)
+
+    def compute(part):
+        xp.subtract(rows[part], rows[part].max(axis=-1, keepdims=True), out=y[part])
+        y[part] -= xp.log(row_sums(xp, xp.exp(y[part])))
+
+    by_rows(xp, compute, rows)
     return xp.ascontiguousarray(_last(y, dim)) if input.ndim else y.reshape(())
 
 
