@@ -24,7 +24,7 @@ EPSILON = {
     "float64": 2.0**-52, "complex128": 2.0**-52, "float32": 2.0**-23, "complex64": 2.0**-23,
     "float16": 2.0**-10, "bfloat16": 2.0**-7,
 }
-SLACK = (1, 2, 4)  # for the value, its gradient, its second gradient
+SLACK = (1, 2, 4, 8)  # for the value, its gradient, its second and third gradient
 
 
 class Largest:

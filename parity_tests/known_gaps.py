@@ -78,8 +78,6 @@ GAPS: dict[str, str] = {
     **_slopes("group_norm", "made of other steps than torch's: the same numbers"),
     **_slopes("max_unpool2d max_unpool2d.grad", "torch copies a gradient that is strided first"),
     **_slopes("pad.circular", "torch forgets that the gradient of an empty image depends on one"),
-    "test_third[nn.functional.normalize]":
-        "large terms cancel: an element that is 0 is off by 1e-12 here, by 3e-12 in torch",
     **{f"test_third[nn.functional.conv_transpose{n}d]":
        "torch fails where there is an output_padding: its third derivative passes it to the "
        "convolution" for n in (1, 2, 3)},

@@ -107,7 +107,7 @@ def test_third(name):
             if want is None:
                 break
         else:
-            compare(got, want, "third gradient", order=2, flags=False, none_is_zero=True)
+            compare(got, want, "third gradient", order=3, flags=False, none_is_zero=True)
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "batch_norm"])
