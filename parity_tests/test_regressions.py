@@ -320,3 +320,31 @@ def test_index_out_of_bounds(torch, say, shape, index):
 @traced
 def test_reductions_of_nothing(torch, say, call):
     say(attempt(call, torch.zeros(0, 3)))
+
+
+SLICES = (slice(None), slice(0, 2), slice(0, 100), slice(-3, None), slice(-9, None), slice(1, None),
+          slice(None, -1), slice(None, None, 1), slice(0, 0), slice(0, None, 2))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 0), (1,)], ids=str)
+@traced
+def test_slices_that_take_everything(torch, say, shape):
+    """torch slices with a lone slice in any case, and else if it cannot be told from the slice's
+    own numbers that nothing is left out; written to, a lone one is like the others."""
+    for item in SLICES:
+        for index in (item, (item,), (..., item), (None, item)):
+            x = say.leaf(np.ones(shape).tolist()) * 1
+            part = x[index]
+            node = part.grad_fn
+            say(str(index), part.shape, node.name(), node.next_functions[0][0].name())
+            x[index] = 2.0
+            say(x.grad_fn.name(), x._version)
+
+
+@traced
+def test_slices_by_other_things_than_integers(torch, say):
+    x = torch.ones(3)
+    for item in (slice(torch.tensor(1), None), slice("a", None), slice(None, 2.5),
+                 slice(True, None), slice(None, None, -1), slice(None, None, 0)):
+        for index in (item, (item,), (..., item)):
+            say(attempt(lambda index=index: x[index]))

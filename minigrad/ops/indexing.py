@@ -36,6 +36,8 @@ __all__ = ["index_put", "index_put_"]
 
 def getitem(self: Any, index: Any) -> Any:
     """`self[index]`."""
+    if type(index) is slice and self._data.ndim:
+        return _sliced(self, 0, index)
     part, advanced = _basic(self, index)
     if advanced is not None:
         return _index(part, places=advanced)
@@ -81,7 +83,8 @@ def _basic(self: Any, index: Any) -> tuple[Any, tuple | None]:
         if kind is int or isinstance(item, np.integer):
             result = _at(result, dim, int(item), position)
         elif kind is slice:
-            result = _sliced(result, dim, item)
+            if not _is_whole(item, result._data.shape[dim]):
+                result = _sliced(result, dim, item)
             dim += 1
         elif item is None:
             result = unsqueeze(result, dim)
@@ -134,15 +137,21 @@ def _at(tensor: Any, dim: int, index: int, position: int) -> Any:
     return _select(tensor, dim=dim, index=index % size)
 
 
+def _is_whole(item: slice, size: int) -> bool:
+    """Whether it can be seen without counting from the end that the slice takes everything: then
+    torch does not slice, if it is one of several items or is written to."""
+    start, stop, step = item.start, item.stop, item.step
+    if start is None and stop is None and step is None:
+        return True
+    item.indices(size)  # raises if they are no integers
+    return ((start is None or start.__index__() == 0) and (step is None or step.__index__() == 1)
+            and (stop is None or stop.__index__() >= size))
+
+
 def _sliced(tensor: Any, dim: int, item: slice) -> Any:
-    start, stop, step = [None if each is None else each.__index__()
-                         for each in (item.start, item.stop, item.step)]
-    if step is not None and step <= 0:
+    start, stop, step = item.indices(tensor._data.shape[dim])
+    if step <= 0:
         raise ValueError("step must be greater than zero")
-    size = tensor._data.shape[dim]
-    start, stop, step = slice(start, stop, step).indices(size)
-    if start == 0 and stop == size and step == 1:
-        return tensor
     return _slice(tensor, dim=dim, start=start, end=max(start, stop), step=step)
 
 
