@@ -93,6 +93,7 @@ class Version:
 
 INFERENCE = Version()  # in the place of their counter, what all inference tensors share
 
+
 class View:
     """What makes a tensor a view: its base, and the version at which its `_node` was right.
 
@@ -185,14 +186,7 @@ def give_array(tensor: TensorBase, data: Any) -> None:
     tensor._in_rows = data.flags.c_contiguous
 
 
-def wrap_number(data: Any) -> Any:
-    """A Python number as a tensor, among the operands of an op; the user never sees it."""
-    tensor = wrap(data, in_rows=True)
-    tensor._output = NUMBER
-    return tensor
-
-
-NUMBER = -1
+NUMBER = -1  # the `_output` of a Python number among an op's operands (promotion.wrap_number)
 
 
 def may_flow(tensor: TensorBase) -> bool:

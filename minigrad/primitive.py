@@ -54,7 +54,6 @@ from .core import (
     version_of,
     versions_of,
     wrap,
-    wrap_number,
 )
 from .device import ARRAY_MODULES, device_of
 from .dtypes import DIFFERENTIABLE
@@ -261,7 +260,7 @@ def beside(tensor: Any, number: Any, ready: frozenset) -> Any:
     if isinstance(tensor, TensorBase) and (type(number) is float or type(number) is int):
         data = tensor._data
         if type(data) is _ndarray and data.dtype.kind == "f" and data.dtype in ready:
-            return wrap_number(np.array(number, data.dtype))
+            return promotion.wrap_number(np.array(number, data.dtype))
     return None
 
 

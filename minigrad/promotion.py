@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .core import TensorBase, wrap_number
+from .core import NUMBER, TensorBase, wrap
 from .device import ARRAY_MODULES, device_of
 
 _Target = tuple[np.dtype, np.dtype | None]  # what to compute in; what to round to, if not the same
@@ -33,6 +33,13 @@ def round_to(dtype: np.dtype, data: Any) -> Any:
     if type(data) is tuple:
         return tuple([round_to(dtype, each) for each in data])
     return data.astype(dtype) if data.dtype.kind == "f" else data
+
+
+def wrap_number(data: Any) -> Any:
+    """A Python number as a tensor, among the operands of an op; the user never sees it."""
+    tensor = wrap(data, in_rows=True)
+    tensor._output = NUMBER
+    return tensor
 
 
 def number_array(xp: ModuleType, value: Any, dtype: np.dtype) -> Any:

@@ -1,4 +1,4 @@
-"""How the result of an elementwise op lies in memory.
+"""How results lie in memory, where torch and NumPy do not agree of themselves.
 
 Note [The order of dimensions]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
@@ -69,6 +69,19 @@ def as_images_lie(xp: Any, result: Any, input: Any) -> Any:
     if has_channels_last(input):
         return xp.moveaxis(xp.ascontiguousarray(xp.moveaxis(result, 1, -1)), -1, 1)
     return xp.ascontiguousarray(result)
+
+
+def strides_of_view(view: Any, input: Any) -> Strides:
+    """The strides of `view`, which is `input` in another shape: no element tells those of
+    dimensions of size 1. torch makes them a step over all that lies behind."""
+    if 1 not in view.shape or not view.size:
+        return view.strides
+    strides, step = list(view.strides), input.strides[-1] if input.ndim else input.itemsize
+    for dim in range(view.ndim - 1, -1, -1):
+        if view.shape[dim] == 1:
+            strides[dim] = step
+        step = view.shape[dim] * strides[dim]
+    return tuple(strides)
 
 
 def memory_like(xp: Any, model: Any, dtype: Any) -> Any:

@@ -1,4 +1,7 @@
-"""class Tensor: the flat table of methods. Each line names the op that a method is."""
+"""class Tensor: the flat table of methods. Each line names the op that a method is.
+
+It is one table, however long, because it is looked up in, not read: one line for each name.
+"""
 
 from __future__ import annotations
 

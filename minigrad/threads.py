@@ -63,16 +63,24 @@ def in_halves(work: Callable[[slice], Any], length: int, size: int) -> None:
         work(slice(0, length))
         return
     try:
-        helper = _helper()
-        helper.todo.put((work, slice(0, length // 2)))
-        try:
-            work(slice(length // 2, length))
-        finally:
-            error = helper.done.get()
-        if error is not None:
-            raise error
+        _in_two(work, length)
     finally:
         _busy.release()
+
+
+def _in_two(work: Callable[[slice], Any], length: int) -> None:
+    helper = _helper()
+    helper.todo.put((work, slice(0, length // 2)))
+    try:
+        work(slice(length // 2, length))
+    finally:
+        try:
+            error = helper.done.get()
+        except BaseException:  # Ctrl-C: the answer that nobody waited for is no other call's
+            _helpers.clear()
+            raise
+    if error is not None:
+        raise error
 
 
 class _Helper:

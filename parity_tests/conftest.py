@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 HOST_ONLY = {f"test_{name}.py" for name in (
     "chapter", "data_workers", "demo", "docs", "docstrings", "examples", "files_refused",
     "formulas", "formulas_of_reductions", "harness", "lr_scheduler", "names", "page_pictures",
-    "reference", "run", "signatures", "speed", "testing", "viz", "viz_diff", "viz_step",
+    "reference", "run", "signatures", "speed", "testing", "threads", "viz", "viz_diff", "viz_step",
     "viz_step_browser", "viz_training")}
 
 # `--hypothesis-profile nightly` looks for new examples; else they are the same in every run.

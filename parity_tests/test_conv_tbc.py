@@ -7,7 +7,7 @@ import pytest
 from parity_tests.harness import check, check_error
 
 
-@pytest.mark.parametrize("pad", [0, 1, 2, 5])
+@pytest.mark.parametrize("pad", [-1, 0, 1, 2, 5])
 @pytest.mark.parametrize("width", [1, 3])
 def test_conv_tbc(width, pad):
     check([(6, 2, 3), (width, 3, 4), (4,)],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minigrad import threads
-from parity_tests.harness import DEVICE, candidate
+from parity_tests.harness import candidate
 
 SIDE = 600  # squared it is enough for two threads
 
@@ -81,6 +81,26 @@ def test_an_error_in_either_half_arrives_and_the_next_call_works(two):
     assert len(seen) == 2
 
 
+def test_an_interrupted_wait_leaves_nothing_to_the_next_call(two, monkeypatch):
+    two(True)
+    threads.in_halves(lambda part: None, 1000, threads.WORTH_TWO)
+
+    class Interrupted:
+        def get(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threads._helpers[0], "done", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_halves(lambda part: None, 1000, threads.WORTH_TWO)
+    done = np.zeros(1000, int)
+
+    def work(part):
+        done[part] += 1
+
+    threads.in_halves(work, len(done), threads.WORTH_TWO)
+    assert (done == 1).all()
+
+
 def test_halves_within_halves_and_from_many_threads(two):
     two(True)
     done = np.zeros((4, 1000), int)
@@ -102,7 +122,7 @@ def test_halves_within_halves_and_from_many_threads(two):
     assert (done == 1).all()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork") or DEVICE != "cpu", reason="forks the process")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked on this system")
 def test_a_forked_process_has_a_helper_of_its_own(two):
     two(True)
     threads.in_halves(lambda part: None, 1000, threads.WORTH_TWO)

@@ -17,8 +17,11 @@ __all__ = ["conv_tbc"]
 def _conv_tbc(xp, input, weight, bias, *, pad):
     r"""$y_t = b + \sum_k x_{t + k - p}\,w_k$: a product for each place of the kernel."""
     time, batch, channels = input.shape
-    padded = xp.zeros((time + 2 * pad, batch, channels), input.dtype)
-    padded[pad:pad + time] = input
+    if pad < 0:  # the ends are left out
+        padded = input[-pad:time + pad]
+    else:
+        padded = xp.zeros((time + 2 * pad, batch, channels), input.dtype)
+        padded[pad:pad + time] = input
     count = len(padded) - len(weight) + 1
     result = xp.empty((count, batch, weight.shape[2]), input.dtype)
     result[...] = bias
@@ -32,8 +35,10 @@ def _rule(g, input, weight, pad, needs):
     \bar y_t$."""
     dx = dw = db = None
     if needs[0]:
-        dx = conv_transpose1d(g.permute(1, 2, 0), weight.permute(2, 1, 0), padding=pad)
+        dx = conv_transpose1d(g.permute(1, 2, 0), weight.permute(2, 1, 0), padding=max(pad, 0))
         dx = dx.permute(2, 0, 1)
+        if pad < 0:
+            dx = constant_pad_nd(dx, (0, 0, 0, 0, -pad, -pad))
     if needs[1]:
         padded = constant_pad_nd(input, (0, 0, 0, 0, pad, pad))
         flat = g.flatten(0, 1)

@@ -105,6 +105,7 @@ class LOBPCG:
         wrong = xp.flatnonzero(error >= self.fparams["tol"]).tolist()
         self.ivars["converged_count"] = wrong[0] if wrong else len(error)
 
+
 @primitive(name="lobpcg", node_name="LOBPCGAutogradFunctionBackward", outputs=("E", "U"))
 def _lobpcg(xp, A, X, B=None, iK=None, *, k, niter, tol, largest, tracker):
     """See Note [Locally optimal block preconditioned conjugate gradients]; the matrices of a batch

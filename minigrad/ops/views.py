@@ -18,6 +18,7 @@ from ..device import address
 from ..dtypes import dtype as dtype_class
 from ..inplace import check_may_record
 from ..primitive import derivative, link, primitive, view
+from ..strides import strides_of_view
 from .dims import wrap_dim, wrap_dims
 from .strided import as_strided, restrided
 
@@ -64,20 +65,8 @@ def _view(xp, input, *, size):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one "
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead.")
-    return _as_torch_steps(xp, result, input) if 1 in result.shape else result
-
-
-def _as_torch_steps(xp, result, input):
-    """The view `result` with torch's strides for dimensions of size 1, which no element tells: a
-    step over all that lies behind them."""
-    strides, step = list(result.strides), input.strides[-1] if input.ndim else input.itemsize
-    for dim in reversed(builtins.range(result.ndim)):
-        if result.shape[dim] == 1:
-            strides[dim] = step
-        step = result.shape[dim] * strides[dim]
-    if tuple(strides) == result.strides or not result.size:
-        return result
-    return restrided(xp, result, result.shape, strides)
+    strides = strides_of_view(result, input)
+    return result if strides == result.strides else restrided(xp, result, result.shape, strides)
 
 
 _reshape_alias = view(_view.op.kernel, name="reshape_alias")  # torch's name where strides have gaps
