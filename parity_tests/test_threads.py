@@ -89,6 +89,9 @@ def test_an_interrupted_wait_leaves_nothing_to_the_next_call(two, monkeypatch):
         def get(self):
             raise KeyboardInterrupt
 
+        def put(self, answer):
+            """Nobody waits for it any more."""
+
     monkeypatch.setattr(threads._helpers[0], "done", Interrupted())
     with pytest.raises(KeyboardInterrupt):
         threads.in_halves(lambda part: None, 1000, threads.WORTH_TWO)
